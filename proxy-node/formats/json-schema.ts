@@ -1,0 +1,240 @@
+import type { Ajv, ErrorObject, ValidateFunction } from 'ajv'
+import { RestError } from '../../shared/errors/rest-error.ts'
+import { CpuTimeExceeded, type WorkGuard } from './cpu-guard.ts'
+import { isJsonObject } from './exact-json.ts'
+import { excerpt } from './excerpt.ts'
+import {
+  type EmbeddedJson,
+  type SchemaCodec,
+  type SchemaCompiler,
+  type SchemaLimits,
+  SchemaRefused,
+  type SchemaSource,
+} from './format.ts'
+import { commonDraft, draftOf, inWordsOf } from './json-schema-draft.ts'
+import { violationText } from './json-schema-errors.ts'
+import { checkedFormats } from './json-schema-formats.ts'
+import { replaceKeywords } from './json-schema-keywords.ts'
+import { LinearPatterns } from './json-schema-patterns.ts'
+import { compactJson, jsonDepth, storedJsonText } from './json-text.ts'
+
+/** Counts the calls of schemas by `$ref` while one value is checked. */
+class Steps {
+  #left: number
+
+  constructor(max: number) {
+    this.#left = max
+  }
+
+  step(): void {
+    this.#left--
+    if (this.#left < 0) throw new TooManySteps()
+  }
+}
+
+class TooManySteps extends Error {}
+
+/**
+ * Up to here a value is checked without the guard, in 20 ms at most; beyond, the guard's 0.2 ms are little next to the
+ * check itself. The work is the characters of the value times what each may cost: a check without `$ref` looks at each
+ * part of the value with each part of the schema at most once. Testing a pattern costs far more than any other keyword.
+ */
+const unguardedSteps = 20_000
+const unguardedWork = 20_000_000
+const patternCost = 4
+/** Unique items are told by their text, which is made anew at each level of nesting. */
+const uniqueItemsWork = 1000
+
+/** JSON Schema (contract v2 §6.6) of drafts 4 to 2020-12, on ajv: values are checked when written, not when read. */
+export function createJsonSchemaCompiler(limits: SchemaLimits, guard: WorkGuard): SchemaCompiler {
+  return {
+    type: 'JSON',
+    canonical: compactJson,
+    compile: source => new JsonSchemaCodec(source, limits, guard),
+  }
+}
+
+class JsonSchemaCodec implements SchemaCodec {
+  readonly recordName: string | null
+  readonly #source: SchemaSource
+  readonly #guard: WorkGuard
+  readonly #chars: number
+  #compiled: Compiled | undefined
+
+  constructor(source: SchemaSource, limits: SchemaLimits, guard: WorkGuard) {
+    this.#source = source
+    this.#guard = guard
+    const schema = parsed(source.text, limits)
+    for (const { text } of source.references) parsed(text, limits)
+    this.#chars = source.references.reduce((sum, { text }) => sum + text.length, source.text.length)
+    this.recordName = isJsonObject(schema) && typeof schema['title'] === 'string' ? schema['title'] : null
+  }
+
+  prepareEncode(): void {
+    this.#ready()
+  }
+
+  encode(json: EmbeddedJson | null): Buffer {
+    const value = json === null ? null : json.value
+    const text = json === null ? 'null' : json.text
+    const error = this.#violation(value, text.length)
+    if (error !== undefined) throw new RestError('badPayload', excerpt(violationText(error, value)))
+    return Buffer.from(text, 'utf8')
+  }
+
+  decode(payload: Buffer): string {
+    return storedJsonText(payload)
+  }
+
+  #violation(value: unknown, chars: number): ErrorObject | undefined {
+    const { validate, patternWeight, comparesItems } = this.#ready()
+    try {
+      const costPerChar = Math.max(
+        this.#chars,
+        patternWeight * patternCost,
+        comparesItems ? uniqueItemsWork : 0,
+      )
+      if (chars * costPerChar <= unguardedWork) return violationOf(validate, value, unguardedSteps)
+    } catch (error) {
+      // Schemas that call each other can make a check of any length: it is begun anew under the guard.
+      if (!(error instanceof TooManySteps)) throw refusedValue(error)
+    }
+    try {
+      return this.#guard.run(() => violationOf(validate, value, Number.POSITIVE_INFINITY))
+    } catch (error) {
+      throw refusedValue(error)
+    }
+  }
+
+  #ready(): Compiled {
+    this.#compiled ??= compiled(this.#source, this.#guard)
+    return this.#compiled
+  }
+}
+
+interface Compiled {
+  readonly validate: ValidateFunction
+  /** See LinearPatterns. */
+  readonly patternWeight: number
+  readonly comparesItems: boolean
+}
+
+function violationOf(validate: ValidateFunction, value: unknown, stepsMax: number): ErrorObject | undefined {
+  return validate.call(new Steps(stepsMax), value) ? undefined : validate.errors?.[0]
+}
+
+function refusedValue(error: unknown): unknown {
+  if (error instanceof CpuTimeExceeded) {
+    return new RestError('badPayload', `the value cannot be checked against its schema: ${error.message}`)
+  }
+  // The stack is used up: a schema that refers to itself without going deeper into the value.
+  if (error instanceof RangeError) {
+    return new RestError(
+      'badPayload',
+      'the value cannot be checked against its schema: it refers to itself without end',
+    )
+  }
+  return error
+}
+
+function parsed(text: string, limits: SchemaLimits): unknown {
+  if (jsonDepth(text) > limits.schemaDepthMax) throw new SchemaRefused('the schema is nested too deep')
+  let schema: unknown
+  try {
+    schema = JSON.parse(text)
+  } catch (cause) {
+    throw new SchemaRefused('the schema is not JSON', { cause })
+  }
+  if (isJsonObject(schema) || typeof schema === 'boolean') return schema
+  throw new SchemaRefused('a JSON Schema must be an object or a boolean')
+}
+
+/** @throws SchemaRefused */
+function compiled(source: SchemaSource, guard: WorkGuard): Compiled {
+  try {
+    return guard.run(() => compile(source))
+  } catch (cause) {
+    if (cause instanceof RestError) throw cause
+    throw new SchemaRefused(excerpt(cause instanceof Error ? cause.message : String(cause)), { cause })
+  }
+}
+
+function compile({ text, references }: SchemaSource): Compiled {
+  const schema: unknown = JSON.parse(text)
+  const patterns = new LinearPatterns()
+  const draft = draftOf(schema)
+  const referred = references.map(({ name, text }) => ({ name, schema: JSON.parse(text) as unknown }))
+  const common = commonDraft([draft, ...referred.map(({ schema }) => draftOf(schema))])
+  const ajv = common.create({
+    strict: false,
+    logger: false,
+    validateSchema: false,
+    // A `$ref` to the drafts' own schemas is rare, and they are large.
+    meta: refersToDraft.test(text),
+    validateFormats: draft.checksFormats,
+    formats: { ...checkedFormats },
+    // A required "toString" is not there only because every object inherits one.
+    ownProperties: true,
+    // Inlining would let a schema of a few lines grow into code without end.
+    inlineRefs: false,
+    passContext: true,
+    // ajv's optimizer takes time by the square of the schema's size, and gains little.
+    code: { regExp: patterns.engine, process: countCalls, optimize: false },
+  })
+  replaceKeywords(ajv)
+  const root = inWordsOf(common, draft, schema)
+  addReferences(
+    ajv,
+    root,
+    referred.map(({ name, schema }) => ({ name, schema: inWordsOf(common, draftOf(schema), schema) })),
+  )
+  const validate = ajv.compile(root as object | boolean)
+  // Printed anew: the source text can spell a keyword with escapes.
+  const texts = JSON.stringify([schema, ...referred.map(({ schema }) => schema)])
+  return {
+    validate,
+    patternWeight: patterns.weight(texts),
+    comparesItems: texts.includes('"uniqueItems"'),
+  }
+}
+
+const refersToDraft = /"\$ref"\s*:\s*"https?:\/\/json-schema\.org/
+
+/** Makes each generated function begin with `this.step()`; ajv passes its context, a Steps, on through every `$ref`. */
+function countCalls(code: string): string {
+  return code.replace(/(function validate\d*\([\s\S]*?\}=\{\}\)\{)/, '$1this.step();')
+}
+
+function addReferences(
+  ajv: Ajv,
+  root: unknown,
+  schemas: readonly { readonly name: string; readonly schema: unknown }[],
+): void {
+  const bases = [root, ...schemas.map(({ schema }) => schema)].map(idOf).filter(id => id !== undefined)
+  for (const { name, schema } of schemas) {
+    const key = idOf(schema) ?? withoutEmptyFragment(name)
+    // The same schema may be referred to by two names.
+    if (ajv.refs[key] === undefined && ajv.schemas[key] === undefined)
+      ajv.addSchema(schema as object | boolean, key)
+    for (const base of [undefined, ...bases]) {
+      const alias = resolved(name, base)
+      if (alias !== key && ajv.refs[alias] === undefined && ajv.schemas[alias] === undefined)
+        ajv.refs[alias] = key
+    }
+  }
+}
+
+function idOf(schema: unknown): string | undefined {
+  const id = isJsonObject(schema) ? schema['$id'] : undefined
+  return typeof id === 'string' && !id.startsWith('#') ? withoutEmptyFragment(id) : undefined
+}
+
+/** What `$ref: name` means inside a schema whose `$id` is `base`. */
+function resolved(name: string, base: string | undefined): string {
+  const absolute = base !== undefined && URL.canParse(name, base) ? new URL(name, base).href : name
+  return withoutEmptyFragment(absolute)
+}
+
+function withoutEmptyFragment(uri: string): string {
+  return uri.replace(/#$/, '')
+}

@@ -1,0 +1,209 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../shared/clock.ts'
+import { silentLogger } from '../../shared/observability/logger.ts'
+import { httpRegistryOptions } from '../../test/support/schema-registry-options.ts'
+import { HttpRegistry, type HttpRegistryOptions } from './http-registry.ts'
+
+// The real registry is asked in test/contract/schema-registry.test.ts; here are the faults that it does not have.
+
+const opened: { close(): unknown }[] = []
+
+afterEach(async () => {
+  for (const { close } of opened.splice(0)) await close()
+})
+
+async function serve(listener: RequestListener): Promise<{ url: string; server: Server }> {
+  const server = createServer(listener)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  opened.push({
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server }
+}
+
+/** A port that refuses connections. */
+async function refusing(): Promise<string> {
+  const { url, server } = await serve(() => undefined)
+  await new Promise(resolve => server.close(resolve))
+  return url
+}
+
+function open(urls: string[], changes: Partial<HttpRegistryOptions> = {}): HttpRegistry {
+  const registry = new HttpRegistry(httpRegistryOptions(urls, changes), {
+    clock: systemClock,
+    log: silentLogger,
+  })
+  opened.push({ close: () => registry.stop() })
+  return registry
+}
+
+const schemaJson = JSON.stringify({ schema: '"int"' })
+const schema = { type: 'AVRO', text: '"int"', references: [] }
+const answering: RequestListener = (_, response) => response.end(schemaJson)
+const hanging: RequestListener = () => undefined
+
+describe('fail-over and retries', () => {
+  test('one that refuses or hangs is passed over, and not asked first again', async () => {
+    const asked: string[] = []
+    const slow = await serve(() => asked.push('slow'))
+    const good = await serve((request, response) => {
+      asked.push('good')
+      answering(request, response)
+    })
+    const registry = open([await refusing(), slow.url, good.url], { callTimeoutMs: 800 })
+    expect(await registry.schemaById(1)).toEqual(schema)
+    expect(await registry.schemaById(2)).toEqual(schema)
+    expect(asked).toEqual(['slow', 'good', 'good'])
+  })
+
+  test('a 5xx is tried again, a 4xx is not', async () => {
+    const statuses = [503, 500, 200, 404]
+    let calls = 0
+    const { url } = await serve((_, response) => {
+      response.statusCode = statuses[calls++] ?? 500
+      response.end(
+        response.statusCode === 404 ? '{"error_code":40403,"message":"Schema not found"}' : schemaJson,
+      )
+    })
+    const registry = open([url], { retryWaitMs: 1 })
+    expect(await registry.schemaById(1)).toEqual(schema)
+    await expect(registry.schemaById(2)).rejects.toMatchObject({
+      kind: 'answered',
+      status: 404,
+      errorCode: 40403,
+      message: 'Schema not found; error code: 40403',
+    })
+    expect(calls).toBe(4)
+  })
+
+  test('retries end', async () => {
+    let calls = 0
+    const { url } = await serve((_, response) => {
+      calls++
+      response.statusCode = 503
+      response.end('<html>')
+    })
+    const registry = open([url], { retriesMax: 2, retryWaitMs: 1 })
+    await expect(registry.schemaById(1)).rejects.toMatchObject({
+      kind: 'unavailable',
+      status: 503,
+      message: 'HTTP 503; error code: 503',
+    })
+    expect(calls).toBe(3)
+  })
+
+  test('a connection that breaks off is tried again', async () => {
+    let calls = 0
+    const { url } = await serve((request, response) => {
+      if (calls++ === 0) request.socket.destroy()
+      else response.end(schemaJson)
+    })
+    expect(await open([url], { retryWaitMs: 1 }).schemaById(1)).toEqual(schema)
+  })
+})
+
+describe('time', () => {
+  test('a registry that hangs ends the call in its time, and for a moment calls fail at once', async () => {
+    let calls = 0
+    const { url } = await serve(() => calls++)
+    const registry = open([url], { callTimeoutMs: 100 })
+    await expect(registry.schemaById(1)).rejects.toMatchObject({ kind: 'unavailable', status: null })
+    await expect(registry.schemaById(2)).rejects.toMatchObject({ kind: 'unavailable', status: null })
+    expect(calls).toBe(1)
+  })
+
+  test('after the moment it is asked again', async () => {
+    const { url, server } = await serve(answering)
+    const registry = open([url], { callTimeoutMs: 100, retryWaitMs: 1 })
+    const { port } = server.address() as AddressInfo
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+    await expect(registry.schemaById(1)).rejects.toMatchObject({ kind: 'unavailable' })
+    await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+    await expect.poll(() => registry.schemaById(1).catch(() => null), { timeout: 5000 }).toEqual(schema)
+  })
+
+  test('a caller that gives up ends its call', async () => {
+    const { url } = await serve(hanging)
+    const gone = new AbortController()
+    const call = open([url], { callTimeoutMs: 60_000 }).schemaById(1, gone.signal)
+    gone.abort(new Error('gone'))
+    await expect(call).rejects.toThrow('gone')
+  })
+})
+
+describe('bounds', () => {
+  test('calls under way are bounded', async () => {
+    const { url } = await serve(hanging)
+    const registry = open([url], { callsMax: 2, callTimeoutMs: 200 })
+    const calls = await Promise.allSettled([
+      registry.schemaById(1),
+      registry.schemaById(2),
+      registry.schemaById(3),
+    ])
+    expect(calls[2]).toMatchObject({ reason: { kind: 'overloaded' } })
+    expect(calls[0]).toMatchObject({ reason: { kind: 'unavailable' } })
+  })
+
+  test.each([
+    ['an answer without end', 'x'.repeat(100_000)],
+    ['no JSON', '<html>'],
+    ['no object', '5'],
+    ['no schema', '{}'],
+    ['a reference that is none', '{"schema":"x","references":[{}]}'],
+  ])('%s is no answer', async (_, body) => {
+    const { url } = await serve((_request, response) => response.end(body))
+    const registry = open([url], { answerBytesMax: 10_000, retriesMax: 0 })
+    await expect(registry.schemaById(1)).rejects.toMatchObject({ name: 'RegistryError', kind: 'unavailable' })
+  })
+})
+
+describe('what is sent', () => {
+  async function headersOf(
+    credentials: string,
+    authorization: string | undefined,
+  ): Promise<IncomingMessage['headers']> {
+    const seen: IncomingMessage['headers'][] = []
+    const { url } = await serve((request, response) => {
+      seen.push(request.headers)
+      answering(request, response)
+    })
+    await open([url.replace('//', `//${credentials}`)], { authorization }).schemaById(1)
+    return seen[0] ?? {}
+  }
+
+  test('credentials of the settings, or of the URL, which win', async () => {
+    expect(await headersOf('', undefined)).not.toHaveProperty('authorization')
+    expect(await headersOf('', 'Bearer x')).toHaveProperty('authorization', 'Bearer x')
+    expect(await headersOf('a%40b:c%3A@', 'Bearer x')).toHaveProperty(
+      'authorization',
+      `Basic ${Buffer.from('a@b:c:').toString('base64')}`,
+    )
+  })
+
+  test('paths below the base URL, and AVRO without a type, as registries before 5.5 know none', async () => {
+    const seen: string[] = []
+    const { url } = await serve(async (request, response) => {
+      let body = ''
+      for await (const chunk of request) body += chunk
+      seen.push(`${request.method} ${request.url} ${body}`)
+      response.end('{"id":7}')
+    })
+    const registry = open([`${url}/apis/ccompat/v7/`])
+    await registry.register('a/b-value', schema)
+    await registry.register('p', {
+      type: 'PROTOBUF',
+      text: 't',
+      references: [{ name: 'n', subject: 's', version: 2 }],
+    })
+    expect(seen).toEqual([
+      'POST /apis/ccompat/v7/subjects/a%2Fb-value/versions {"schema":"\\"int\\""}',
+      'POST /apis/ccompat/v7/subjects/p/versions {"schema":"t","schemaType":"PROTOBUF","references":[{"name":"n","subject":"s","version":2}]}',
+    ])
+  })
+})

@@ -1,0 +1,247 @@
+import { Agent, request } from 'undici'
+import type { Clock } from '../../shared/clock.ts'
+import type { Logger } from '../../shared/observability/logger.ts'
+import type { RegistrySchema, SchemaRegistry } from '../ports/schema-registry.ts'
+import { RegistryError } from '../ports/schema-registry.ts'
+import { parseRefusal, parseSchema, parseSubjectVersion, registryJson } from './registry-json.ts'
+import type { TlsOptions } from './registry-tls.ts'
+
+export interface HttpRegistryOptions {
+  /** Base URLs, tried in this order; one that fails is passed over until another fails. */
+  readonly urls: readonly string[]
+  /** The `Authorization` header, if any; credentials inside a URL win. */
+  readonly authorization: string | undefined
+  readonly tls: TlsOptions
+  /** Ms to connect to one registry. */
+  readonly connectTimeoutMs: number
+  /** Ms that one call may take in all, with fail-over and retries. */
+  readonly callTimeoutMs: number
+  /** How often all URLs are tried again after the first time. */
+  readonly retriesMax: number
+  /** Ms before the first retry; doubled for each one after. */
+  readonly retryWaitMs: number
+  /** Calls under way at once; one more is refused. */
+  readonly callsMax: number
+  /** Bytes of one answer. */
+  readonly answerBytesMax: number
+}
+
+interface Deps {
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+interface Call {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly body?: string
+}
+
+/** After all URLs failed, calls fail at once for this long, so that a registry that hangs costs one wait, not many. */
+const pauseMs = 500
+const connectionsPerUrl = 16
+
+/**
+ * The HTTP client of Confluent's registry API. Every call is safe to repeat (registering a schema twice gives the
+ * same id), so an attempt that got no answer, or a 5xx, goes on to the next URL, and then around again with a growing
+ * pause, all within `callTimeoutMs`.
+ */
+export class HttpRegistry implements SchemaRegistry {
+  readonly #options: HttpRegistryOptions
+  readonly #deps: Deps
+  readonly #targets: readonly { origin: string; prefix: string; authorization: string | undefined }[]
+  readonly #agent: Agent
+  /** Index of the URL that answered last. */
+  #preferred = 0
+  #callsUnderWay = 0
+  /** Until this monotonic time calls fail with `#lastFailure`. */
+  #pausedUntil = 0
+  #lastFailure: RegistryError | undefined
+
+  constructor(options: HttpRegistryOptions, deps: Deps) {
+    if (options.urls.length === 0) throw new TypeError('a registry needs a URL')
+    this.#options = options
+    this.#deps = deps
+    this.#targets = options.urls.map(url => targetOf(url, options.authorization))
+    this.#agent = new Agent({
+      connections: connectionsPerUrl,
+      pipelining: 1,
+      connect: { ...options.tls, timeout: options.connectTimeoutMs },
+      maxResponseSize: options.answerBytesMax,
+    })
+  }
+
+  async schemaById(id: number, signal?: AbortSignal) {
+    return parseSchema(await this.#call({ method: 'GET', path: `/schemas/ids/${id}` }, signal))
+  }
+
+  async schemaByGuid(guid: string, signal?: AbortSignal) {
+    return parseSchema(await this.#call({ method: 'GET', path: `/schemas/guids/${guid}` }, signal))
+  }
+
+  async schemaVersion(subject: string, version: number | 'latest', signal?: AbortSignal) {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`
+    return parseSubjectVersion(await this.#call({ method: 'GET', path }, signal))
+  }
+
+  async lookup(subject: string, schema: RegistrySchema, signal?: AbortSignal) {
+    const path = `/subjects/${encodeURIComponent(subject)}`
+    const answer = await this.#call({ method: 'POST', path, body: registryJson(schema) }, signal)
+    // Some registries leave the schema out of this answer; the caller has just named it.
+    return parseSubjectVersion(answer, schema)
+  }
+
+  async register(subject: string, schema: RegistrySchema, signal?: AbortSignal) {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`
+    const answer = await this.#call({ method: 'POST', path, body: registryJson(schema) }, signal)
+    if (typeof answer['id'] === 'number') return { id: answer['id'] }
+    throw new RegistryError('unavailable', 'the Schema Registry gave an answer without an id')
+  }
+
+  async versions(subject: string, signal?: AbortSignal) {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`
+    try {
+      const { items } = await this.#call({ method: 'GET', path }, signal)
+      return Array.isArray(items) ? items.filter(item => typeof item === 'number') : []
+    } catch (error) {
+      if (error instanceof RegistryError && error.errorCode === unknownSubject) return []
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#agent.destroy()
+  }
+
+  async #call(call: Call, signal: AbortSignal | undefined): Promise<Record<string, unknown>> {
+    const now = this.#deps.clock.monotonic()
+    if (this.#lastFailure !== undefined && now < this.#pausedUntil) throw this.#lastFailure
+    if (this.#callsUnderWay >= this.#options.callsMax) {
+      throw new RegistryError('overloaded', 'too many calls to the Schema Registry wait already')
+    }
+    this.#callsUnderWay++
+    try {
+      return await this.#attempts(call, now + this.#options.callTimeoutMs, signal)
+    } finally {
+      this.#callsUnderWay--
+    }
+  }
+
+  /** Goes around the URLs until one answers or the time is up. */
+  async #attempts(call: Call, deadline: number, signal: AbortSignal | undefined) {
+    const { clock } = this.#deps
+    const { retriesMax, retryWaitMs } = this.#options
+    let failure: RegistryError | undefined
+    for (let round = 0; round <= retriesMax; round++) {
+      const first = this.#preferred
+      for (let index = 0; index < this.#targets.length; index++) {
+        const remainingMs = deadline - clock.monotonic()
+        if (remainingMs <= 0) break
+        const target = (first + index) % this.#targets.length
+        try {
+          const answer = await this.#attempt(call, target, this.#attemptMs(remainingMs, index), signal)
+          this.#preferred = target
+          this.#lastFailure = undefined
+          return answer
+        } catch (error) {
+          if (!(error instanceof RegistryError) || !isWorthRepeating(error)) throw error
+          failure = error
+        }
+      }
+      const waitMs = retryWaitMs * 2 ** round
+      if (round === retriesMax || clock.monotonic() + waitMs >= deadline) break
+      await clock.sleep(waitMs, signal)
+    }
+    throw this.#failed(
+      failure ?? new RegistryError('unavailable', 'the Schema Registry did not answer in time'),
+    )
+  }
+
+  /** One that hangs must leave time for those after it; the last one gets all that is left. */
+  #attemptMs(remainingMs: number, index: number): number {
+    return index === this.#targets.length - 1 ? remainingMs : remainingMs / 2
+  }
+
+  #failed(failure: RegistryError): RegistryError {
+    if (failure.kind === 'unavailable' && failure.status === null) {
+      this.#lastFailure = failure
+      this.#pausedUntil = this.#deps.clock.monotonic() + pauseMs
+      this.#deps.log.warn({ err: failure }, 'the Schema Registry does not answer')
+    }
+    return failure
+  }
+
+  async #attempt(call: Call, index: number, timeoutMs: number, signal: AbortSignal | undefined) {
+    const target = this.#targets[index]
+    if (target === undefined) throw new TypeError('no such registry')
+    const timeUp = new AbortController()
+    const timer = this.#deps.clock.after(timeoutMs, () => timeUp.abort(timedOut))
+    try {
+      const response = await request(`${target.origin}${target.prefix}${call.path}`, {
+        dispatcher: this.#agent,
+        method: call.method,
+        headers: {
+          accept: 'application/vnd.schemaregistry.v1+json, application/json',
+          ...(call.body === undefined ? {} : { 'content-type': 'application/vnd.schemaregistry.v1+json' }),
+          ...(target.authorization === undefined ? {} : { authorization: target.authorization }),
+        },
+        body: call.body ?? null,
+        signal: signal === undefined ? timeUp.signal : AbortSignal.any([signal, timeUp.signal]),
+      })
+      const text = await response.body.text()
+      if (response.statusCode >= 200 && response.statusCode < 300) return jsonObject(text)
+      throw parseRefusal(response.statusCode, text)
+    } catch (error) {
+      if (error instanceof RegistryError || signal?.aborted) throw error
+      throw new RegistryError('unavailable', `the Schema Registry at ${target.origin} ${reasonOf(error)}`, {
+        cause: error,
+      })
+    } finally {
+      timer.cancel()
+    }
+  }
+}
+
+const unknownSubject = 40401
+const timedOut = new Error('the time for the call is up')
+
+function reasonOf(error: unknown): string {
+  if (error === timedOut) return 'did not answer in time'
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return `could not be asked (${typeof code === 'string' ? code : String(error)})`
+}
+
+/** No answer, or one that says that the registry is busy or ill (408, 429, 5xx): the next URL may do better. */
+function isWorthRepeating(error: RegistryError): boolean {
+  return error.status === null || error.status >= 500 || error.status === 429 || error.status === 408
+}
+
+function targetOf(text: string, authorization: string | undefined) {
+  const url = new URL(text)
+  const inUrl =
+    url.username === ''
+      ? undefined
+      : basicAuthorization(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`)
+  return {
+    origin: url.origin,
+    prefix: url.pathname.replace(/\/+$/, ''),
+    authorization: inUrl ?? authorization,
+  }
+}
+
+/** RFC 7617; `userInfo` is `user:password`. */
+export function basicAuthorization(userInfo: string): string {
+  return `Basic ${Buffer.from(userInfo, 'utf8').toString('base64')}`
+}
+
+/** An array, as a list of versions is, comes as `{items}`. */
+function jsonObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (Array.isArray(value)) return { items: value }
+    if (typeof value === 'object' && value !== null) return { ...value }
+  } catch (cause) {
+    throw new RegistryError('unavailable', 'the Schema Registry gave an answer that is not JSON', { cause })
+  }
+  throw new RegistryError('unavailable', 'the Schema Registry gave an answer that is no JSON object')
+}

@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../shared/clock.ts'
+import { silentLogger } from '../../shared/observability/logger.ts'
+import type { TopicMetadata } from '../ports/kafka-cluster.ts'
+import type { CommittedOffset, GroupMember } from '../ports/kafka-consumer.ts'
+import { KafkaError } from '../ports/kafka-error.ts'
+import { Commits, type CommitsDeps } from './commits.ts'
+import { InstanceGone } from './instance-gone.ts'
+import { Positions } from './positions.ts'
+
+const t0 = { topic: 't', partition: 0 }
+const member = (generation: number): GroupMember => ({ memberId: 'm', groupInstanceId: 'i', generation })
+const failure = (kind: string, retriable = false) =>
+  new KafkaError(kind, { code: 1, retriable, text: `${kind} happened` })
+
+const metadata: TopicMetadata = {
+  name: 't',
+  id: '',
+  internal: false,
+  partitions: [{ partition: 0, leader: 0, leaderEpoch: 0, replicas: [], inSyncReplicas: [] }],
+}
+
+interface Sent {
+  readonly member: GroupMember | undefined
+  readonly offsets: readonly CommittedOffset[]
+}
+
+/** Commits against a broker that answers as the test says. */
+function committing(answers: (() => Promise<void>)[] = [], overrides: Partial<CommitsDeps> = {}) {
+  const positions = new Positions()
+  positions.assignGeneration([t0], member(1))
+  for (const asked of positions.unresolved()) positions.resolve(asked, 5n, true)
+  const sent: Sent[] = []
+  const events: string[] = []
+  const commits = new Commits({
+    group: 'g',
+    consumers: {
+      commit: (_group, as, offsets) => {
+        sent.push({ member: as, offsets })
+        return (answers.shift() ?? (async () => undefined))()
+      },
+    },
+    cluster: { topic: async name => (name === 't' ? metadata : undefined) },
+    positions,
+    mayServe: async () => true,
+    gone: () => new InstanceGone('lost'),
+    onFenced: () => events.push('fenced'),
+    clock: systemClock,
+    log: silentLogger,
+    metrics: { count: (_name, labels) => events.push(`${labels?.['kind']} ${labels?.['outcome']}`) },
+    commitTimeoutMs: 1000,
+    ...overrides,
+  })
+  const handOut = (next: bigint) => {
+    const [position] = positions.readable()
+    if (position) positions.handOut(position, next)
+  }
+  return { commits, positions, sent, events, handOut }
+}
+
+const signal = new AbortController().signal
+
+describe('Commits', () => {
+  test('one at a time, in the order in which they were asked for', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits, positions, sent, handOut } = committing([() => gate.promise])
+    handOut(7n)
+    positions.confirm()
+    const first = commits.autoCommit(positions.uncommitted(), 0)
+    const second = commits.commitOffsets([{ ...t0, offset: 6n, metadata: '' }], member(1), signal)
+    await Promise.resolve()
+    gate.resolve()
+    await Promise.all([first, second])
+    expect(sent.map(({ offsets }) => offsets[0]?.offset)).toEqual([7n, 6n])
+  })
+
+  test('each carries the identity that its records were handed out with', async () => {
+    const { commits, positions, sent, handOut } = committing()
+    handOut(7n)
+    positions.assignGeneration([], member(2))
+    await commits.commitOffsets([{ ...t0, offset: 7n, metadata: 'x' }], member(2), signal)
+    expect(sent).toEqual([{ member: member(1), offsets: [{ ...t0, offset: 7n, metadata: 'x' }] }])
+  })
+
+  test('what was never handed out here goes under the identity of now', async () => {
+    const { commits, sent } = committing()
+    await commits.commitOffsets([{ ...t0, offset: 7n, metadata: '' }], member(9), signal)
+    expect(sent[0]?.member).toEqual(member(9))
+  })
+
+  test('a stale generation is an error to a client, and nothing to an auto-commit', async () => {
+    const stale = () => Promise.reject(failure('ILLEGAL_GENERATION'))
+    const { commits, positions, events, handOut } = committing([stale, stale])
+    await expect(
+      commits.commitOffsets([{ ...t0, offset: 7n, metadata: '' }], member(1), signal),
+    ).rejects.toMatchObject({ kind: 'ILLEGAL_GENERATION' })
+    handOut(8n)
+    positions.confirm()
+    await commits.autoCommit(positions.uncommitted(), 0)
+    expect(events).toEqual(['explicit failed', 'auto failed'])
+    expect(positions.uncommitted()).toHaveLength(1)
+  })
+
+  test('what may pass is tried again within the time, and an auto-commit only at its next turn', async () => {
+    const passing = () => Promise.reject(failure('COORDINATOR_LOAD_IN_PROGRESS', true))
+    const { commits, positions, sent, handOut } = committing([passing, passing, passing])
+    await commits
+      .commitOffsets([{ ...t0, offset: 7n, metadata: '' }], member(1), signal)
+      .catch(() => undefined)
+    expect(sent).toHaveLength(4)
+    handOut(8n)
+    positions.confirm()
+    await commits.autoCommit(positions.uncommitted(), 0)
+    expect(sent).toHaveLength(5)
+  })
+
+  test('being fenced is told once and for all', async () => {
+    const { commits, positions, events } = committing([() => Promise.reject(failure('FENCED_INSTANCE_ID'))])
+    await commits.commitConfirmed()
+    expect(events).toEqual(['fenced', 'confirmed failed'])
+    expect(positions.confirmed()).toHaveLength(1)
+  })
+
+  test('a node that does not hold the instance any more commits nothing', async () => {
+    const { commits, sent } = committing([], { mayServe: async () => false })
+    await commits.commitConfirmed()
+    await expect(
+      commits.commitOffsets([{ ...t0, offset: 7n, metadata: '' }], member(1), signal),
+    ).rejects.toBeInstanceOf(InstanceGone)
+    expect(sent).toEqual([])
+  })
+
+  test.each([
+    { topic: 'nope', partition: 0 },
+    { topic: 't', partition: 1 },
+    { topic: 't', partition: -1 },
+  ])('a partition that does not exist is 500 / 50003: %j', async partition => {
+    const { commits, sent } = committing()
+    await expect(
+      commits.commitOffsets([{ ...partition, offset: 1n, metadata: '' }], undefined, signal),
+    ).rejects.toMatchObject({ status: 500, errorCode: 50003 })
+    expect(sent).toEqual([])
+  })
+})

@@ -1,0 +1,220 @@
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../shared/clock.ts'
+import { silentLogger } from '../../shared/observability/logger.ts'
+import type { TopicMetadata, TopicPartition } from '../ports/kafka-cluster.ts'
+import type { CommittedOffset, GroupMember, MembershipOptions } from '../ports/kafka-consumer.ts'
+import { KafkaError } from '../ports/kafka-error.ts'
+import { Changes } from './changes.ts'
+import { Commits } from './commits.ts'
+import type { ConsumerSettings } from './consumer-settings.ts'
+import { PositionResolver } from './position-resolver.ts'
+import { Positions } from './positions.ts'
+import { Subscription } from './subscription.ts'
+import { compileTopicPattern } from './topic-pattern.ts'
+
+const t0 = { topic: 't', partition: 0 }
+const generation = (number: number): GroupMember => ({
+  memberId: 'm',
+  groupInstanceId: 'i',
+  generation: number,
+})
+const metadata = (name: string, internal = false): TopicMetadata => ({
+  name,
+  id: '',
+  internal,
+  partitions: [{ partition: 0, leader: 0, leaderEpoch: 0, replicas: [], inSyncReplicas: [] }],
+})
+
+/** A membership that does what the test says, when it says it. */
+class ScriptedMembership {
+  readonly options: MembershipOptions
+  member: GroupMember | undefined
+  assignment: readonly TopicPartition[] = []
+  problem: Error | undefined
+  topics: readonly string[]
+  left = false
+  stopped = false
+
+  constructor(options: MembershipOptions) {
+    this.options = options
+    this.topics = options.topics
+  }
+  setTopics(topics: readonly string[]): void {
+    this.topics = topics
+  }
+  async settled(): Promise<void> {}
+  async leave(): Promise<void> {
+    this.left = true
+  }
+  async stop(): Promise<void> {
+    this.stopped = true
+  }
+}
+
+function subscribing(commit: (offsets: readonly CommittedOffset[]) => Promise<void> = async () => undefined) {
+  const memberships: ScriptedMembership[] = []
+  const events: string[] = []
+  const committed: CommittedOffset[][] = []
+  const positions = new Positions()
+  const changes = new Changes()
+  const closed = new AbortController().signal
+  const topics = new Map<string, TopicMetadata | KafkaError>([
+    ['t', metadata('t')],
+    ['u', metadata('u')],
+    ['__internal', metadata('__internal', true)],
+  ])
+  const cluster = {
+    cachedTopic: () => undefined,
+    topic: async (name: string) => {
+      const found = topics.get(name)
+      if (found instanceof KafkaError) throw found
+      return found
+    },
+    topics: async (): Promise<readonly TopicMetadata[]> =>
+      [...topics.values()].flatMap(found => (found instanceof KafkaError ? [] : [found])),
+  }
+  const shared = {
+    group: 'g',
+    cluster,
+    positions,
+    changes,
+    closed,
+    clock: systemClock,
+    log: silentLogger,
+    mayServe: async () => true,
+    metrics: { count: () => undefined },
+  }
+  const consumers = {
+    join: (options: MembershipOptions) => {
+      const membership = new ScriptedMembership(options)
+      memberships.push(membership)
+      return membership
+    },
+    committed: async () => [],
+    listOffsets: async (partitions: readonly TopicPartition[]) =>
+      partitions.map(partition => ({ ...partition, offset: 0n })),
+    commit: (_group: string, _member: GroupMember | undefined, offsets: readonly CommittedOffset[]) => {
+      committed.push([...offsets])
+      return commit(offsets)
+    },
+  }
+  const commits = new Commits({
+    ...shared,
+    consumers,
+    gone: () => new Error('gone'),
+    onFenced: () => events.push('fenced by a commit'),
+    commitTimeoutMs: 1000,
+  })
+  const resolver = new PositionResolver({
+    ...shared,
+    consumers,
+    policy: { from: 'earliest' },
+    isolation: 'read_uncommitted',
+    onResolved: () => undefined,
+  })
+  const settings: Partial<ConsumerSettings> = {
+    autoCreateTopics: true,
+    subscriptionWaitMs: 20,
+    rebalanceTimeoutMs: 50,
+    instanceCloseTimeoutMs: 50,
+  }
+  const subscription = new Subscription({
+    ...shared,
+    consumers,
+    groupInstanceId: 'i',
+    autoCommit: true,
+    resolver,
+    commits,
+    settings: settings as ConsumerSettings,
+    onMemberId: () => events.push(`member ${subscription.memberId}`),
+    onFenced: () => events.push('fenced'),
+  })
+  return { subscription, memberships, positions, resolver, events, committed, topics }
+}
+
+async function settledPositions({ positions, resolver }: ReturnType<typeof subscribing>): Promise<void> {
+  while (resolver.busy) await new Promise(resolve => setImmediate(resolve))
+  expect(positions.unresolved()).toEqual([])
+}
+
+describe('Subscription', () => {
+  test('a revoked partition is given up before its confirmed offset is committed', async () => {
+    const gate = Promise.withResolvers<void>()
+    const parts = subscribing(() => gate.promise)
+    const { subscription, memberships, positions, committed } = parts
+    await subscription.subscribe(['t'])
+    const [membership] = memberships
+    membership?.options.onAssigned([t0], generation(1))
+    await settledPositions(parts)
+    const [position] = positions.readable()
+    if (position) positions.handOut(position, 5n)
+    positions.confirm()
+    const revoked = membership?.options.onRevoked([t0])
+    // The commit is under way, and nothing more can be handed out.
+    expect(positions.readable()).toEqual([])
+    gate.resolve()
+    await revoked
+    expect(committed.flat()).toMatchObject([{ ...t0, offset: 5n }])
+  })
+
+  test('another list goes to the same membership; unsubscribing leaves it, and the next is a new one', async () => {
+    const { subscription, memberships, positions } = subscribing()
+    await subscription.subscribe(['t'])
+    await subscription.subscribe(['u', 'not a name'])
+    expect(memberships.map(({ topics }) => topics)).toEqual([['u']])
+    await subscription.unsubscribe()
+    expect([memberships[0]?.left, subscription.isMember, subscription.topics]).toEqual([true, false, []])
+    await subscription.subscribe(['t'])
+    expect(memberships).toHaveLength(2)
+    // What the first still has to say means nothing to the second.
+    memberships[0]?.options.onAssigned([t0], generation(9))
+    memberships[0]?.options.onMemberId('old')
+    memberships[0]?.options.onFenced()
+    expect([positions.partitions, subscription.memberId]).toEqual([[], ''])
+  })
+
+  test('the identity that the broker gives is told, and being fenced too', async () => {
+    const { subscription, memberships, events } = subscribing()
+    await subscription.subscribe(['t'])
+    memberships[0]?.options.onMemberId('m-7')
+    memberships[0]?.options.onFenced()
+    expect(events).toEqual(['member m-7', 'fenced'])
+  })
+
+  test('a pattern follows the listing, and never sees internal topics', async () => {
+    const { subscription, memberships } = subscribing()
+    await subscription.subscribePattern(compileTopicPattern('.*'))
+    expect(subscription.topics).toEqual(['t', 'u'])
+    subscription.topicsListed(['t', 'u', 'v'])
+    expect(memberships[0]?.topics).toEqual(['t', 'u', 'v'])
+  })
+
+  test('a forbidden topic is the problem of reads, until it is allowed', async () => {
+    const { subscription, topics } = subscribing()
+    const forbidden = new KafkaError('TOPIC_AUTHORIZATION_FAILED', { code: 29, retriable: false, text: 'no' })
+    topics.set('secret', forbidden)
+    await subscription.subscribe(['t', 'secret'])
+    expect(subscription.problem()).toBe(forbidden)
+    topics.set('secret', metadata('secret'))
+    await subscription.recheckTopics()
+    expect(subscription.problem()).toBeUndefined()
+  })
+
+  test('what keeps a member from joining is a problem only if it does not pass by itself', async () => {
+    const { subscription, memberships } = subscribing()
+    await subscription.subscribe(['t'])
+    const [membership] = memberships
+    if (membership === undefined) throw new Error('it has not joined')
+    membership.problem = new KafkaError('COORDINATOR_NOT_AVAILABLE', { code: 15, retriable: true, text: '' })
+    expect(subscription.problem()).toBeUndefined()
+    membership.problem = new KafkaError('INVALID_SESSION_TIMEOUT', { code: 26, retriable: false, text: 'x' })
+    expect(subscription.problem()).toBe(membership.problem)
+  })
+
+  test('stopping does not leave the group: another goes on as this member', async () => {
+    const { subscription, memberships } = subscribing()
+    await subscription.subscribe(['t'])
+    await subscription.stop()
+    expect([memberships[0]?.left, memberships[0]?.stopped]).toEqual([false, true])
+  })
+})
