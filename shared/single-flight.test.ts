@@ -25,6 +25,22 @@ test('a caller that aborts stops waiting; the others get the answer', async () =
   expect(await second).toBe(7)
 })
 
+test('whoever must not join an older call waits for it and begins the next, which all of them share', async () => {
+  const flight = new SingleFlight<string, number>()
+  const { promise, reject } = Promise.withResolvers<number>()
+  const older = flight.run('a', undefined, () => promise)
+  expect([flight.isUnderWay('a'), flight.isUnderWay('b')]).toEqual([true, false])
+  let calls = 0
+  const begin = async () => ++calls
+  const newer = [flight.runAnew('a', undefined, begin), flight.runAnew('a', undefined, begin)]
+  expect(calls).toBe(0)
+  reject(new Error('no'))
+  await expect(older).rejects.toThrow('no')
+  expect(await Promise.all(newer)).toEqual([1, 1])
+  expect(await flight.runAnew('a', undefined, begin)).toBe(2)
+  expect(flight.size).toBe(0)
+})
+
 test('a failure reaches every caller and is forgotten', async () => {
   const flight = new SingleFlight<string, number>()
   const fail = () => Promise.reject(new Error('no'))

@@ -21,6 +21,18 @@ export class SingleFlight<Key, Value> {
     }
     return signal === undefined ? call : untilAborted(call, signal)
   }
+
+  /** Whether `run` would join a call now: what that finds may be older than whoever joins it. */
+  isUnderWay(key: Key): boolean {
+    return this.#calls.has(key)
+  }
+
+  /** Like `run`, but waits out a call that is under way and joins only one that begins after that. */
+  async runAnew(key: Key, signal: AbortSignal | undefined, begin: () => Promise<Value>): Promise<Value> {
+    const older = this.#calls.get(key)?.catch(() => undefined)
+    if (older !== undefined) await (signal === undefined ? older : untilAborted(older, signal))
+    return this.run(key, signal, begin)
+  }
 }
 
 /** Waits for `call`, but no longer than until `signal` aborts. */

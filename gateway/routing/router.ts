@@ -70,13 +70,21 @@ export class Router {
       return { at: 'node', node, placement: cached }
     }
     cache.drop(key)
-    return this.#lookUps.run(key, signal, () => this.#lookUp(ref, key))
+    const begin = () => this.#lookUp(ref, key)
+    const joined = this.#lookUps.isUnderWay(key)
+    const located = await this.#lookUps.run(key, signal, begin)
+    // That look began before this request came, and the instance may have been created since; the next one did not.
+    return joined && located.at === 'gone' ? this.#lookUps.run(key, signal, begin) : located
   }
 
-  /** The node said that it does not hold the instance: looks once more, past the cache. */
+  /**
+   * Looks past the cache, and past what another request has begun to look up: the node said that it does not hold the
+   * instance, and the other look-up may have seen the table as it was before.
+   */
   async relocate(ref: InstanceRef, signal?: AbortSignal): Promise<Located> {
     this.forget(ref)
-    return this.locate(ref, signal)
+    const key = instanceKey(ref)
+    return this.#lookUps.runAnew(key, signal, () => this.#lookUp(ref, key))
   }
 
   forget(ref: InstanceRef): void {

@@ -58,7 +58,8 @@ const goneFreshMs = 60_000
 export class Instances {
   readonly #deps: InstancesDeps
   readonly #held = new Map<string, ConsumerInstance>()
-  readonly #creating = new Set<string>()
+  /** Instances that are being created or taken over; each resolves when that is over, whatever came of it. */
+  readonly #opening = new Map<string, Promise<void>>()
   readonly #closing = new Map<string, Promise<void>>()
   readonly #groupSizes = new Map<string, number>()
   readonly #takeovers = new Map<string, Promise<TakeoverOutcome>>()
@@ -84,9 +85,9 @@ export class Instances {
     })
   }
 
-  /** Instances held, being created and being closed. */
+  /** Instances held and being opened. */
   get size(): number {
-    return this.#held.size + this.#creating.size
+    return this.#held.size + this.#opening.size
   }
 
   /** Begins to look for expired instances and for new topics. */
@@ -95,9 +96,14 @@ export class Instances {
     this.#patterns.start()
   }
 
-  /** The instance, whose idle time begins anew (contract v2 §4.1); undefined when it is not held here. */
-  find(ref: InstanceRef): ConsumerInstance | undefined {
-    const instance = this.#held.get(instanceKey(ref))
+  /**
+   * The instance, whose idle time begins anew (contract v2 §4.1); undefined when it is not held here. One that is being
+   * opened is waited for: its placement may name this node already, so that a gateway would look nowhere else.
+   */
+  async find(ref: InstanceRef): Promise<ConsumerInstance | undefined> {
+    const key = instanceKey(ref)
+    await this.#opening.get(key)
+    const instance = this.#held.get(key)
     instance?.touch()
     return instance
   }
@@ -119,7 +125,7 @@ export class Instances {
     formatOf(body.format)
     const ref = { group, instance: instanceNameOf(body, drawnName, this.#deps.processId) }
     const key = instanceKey(ref)
-    if (this.#held.has(key) || this.#creating.has(key)) throw new RestError('consumerAlreadyExists')
+    if (this.#held.has(key) || this.#opening.has(key)) throw new RestError('consumerAlreadyExists')
     const settings = instanceSettings(body, this.#deps.settings.instanceDefaults)
     const open = () => this.#admitted(ref, () => this.#opener.create(ref, settings, request.provedDead))
     try {
@@ -267,7 +273,8 @@ export class Instances {
     const key = instanceKey(ref)
     const { group } = ref
     this.#checkLimits(group)
-    this.#creating.add(key)
+    const over = Promise.withResolvers<void>()
+    this.#opening.set(key, over.promise)
     this.#groupSizes.set(group, (this.#groupSizes.get(group) ?? 0) + 1)
     try {
       // Deleted or handed over a moment ago: its placement is still being given up.
@@ -281,7 +288,8 @@ export class Instances {
       this.#leaveGroupSize(group)
       throw error
     } finally {
-      this.#creating.delete(key)
+      this.#opening.delete(key)
+      over.resolve()
     }
   }
 
@@ -289,7 +297,7 @@ export class Instances {
     const held = this.#held.get(key)
     if (held !== undefined && held.handedOver === undefined) return heldHere(held)
     // Its name is being given to a new one, which has found it gone.
-    if (this.#creating.has(key)) return { outcome: 'lost' }
+    if (this.#opening.has(key)) return { outcome: 'lost' }
     await held?.handedOver?.over
     try {
       return heldHere(await this.#admitted(request.ref, () => this.#opener.takeOver(request)))

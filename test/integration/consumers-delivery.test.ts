@@ -99,8 +99,8 @@ describe('a client that comes directly', () => {
     connection.socket.pause()
     connection.send(get(client))
     // The answer is small: it is with the operating system although nobody reads it.
-    await until('the read is over', () => {
-      const instance = node.instances.find({ group: client.group, instance: client.name })
+    await until('the read is over', async () => {
+      const instance = await node.instances.find({ group: client.group, instance: client.name })
       return instance && instance.idleMs > 0
     })
     connection.reset()
@@ -113,7 +113,7 @@ describe('a client that comes directly', () => {
     const leaving = await RawConnection.open(node.url)
     leaving.send(get(client))
     const instance = () => node.instances.find({ group: client.group, instance: client.name })
-    await until('the read waits', () => instance()?.idleMs === 0)
+    await until('the read waits', async () => (await instance())?.idleMs === 0)
     leaving.reset()
     // It would wait a minute for its turn otherwise.
     expect((await client.commit()).status).toBe(200)

@@ -3,6 +3,7 @@ import { systemClock } from '../../shared/clock.ts'
 import { MemoryRoutingTable } from '../../shared/routing/memory-routing-table.ts'
 import { binary, ConsumerClient, v2 } from '../support/consumer-client.ts'
 import { ConsumerNode, internalToken } from '../support/consumer-node.ts'
+import { FaultyRoutingTable } from '../support/faulty-routing-table.ts'
 import { createTopic } from '../support/kafka-topics.ts'
 import { RecordProducer } from '../support/record-producer.ts'
 import { kafkaAddress, uniqueName } from '../support/services.ts'
@@ -185,6 +186,32 @@ describe('an instance that is not here', () => {
     expect([misdirected.status, misdirected.json()]).toMatchObject([421, { error_code: 421 }])
   })
 
+  test('a request that comes while its instance is being opened waits for it: the table names the node already', async () => {
+    const table = new FaultyRoutingTable(new MemoryRoutingTable({ clock: systemClock }))
+    const opening = await ConsumerNode.start({}, { table })
+    try {
+      const answered = Promise.withResolvers<void>()
+      table.holdAnswersOf('claim', answered.promise)
+      const created = ConsumerClient.create(opening.url, 'g', 'early')
+      await until('the instance is claimed', async () => (await table.find('g/early')).placement)
+      const headers = { 'kafka-rest-internal-token': internalToken }
+      let answers = 0
+      const asked = opening
+        .request('GET', '/consumers/g/instances/early/subscription', { headers })
+        .finally(() => (answers += 1))
+      // One after it on the same node is answered: it has arrived.
+      expect(
+        (await opening.request('GET', '/consumers/g/instances/other/subscription', { headers })).status,
+      ).toBe(421)
+      expect(answers).toBe(0)
+      answered.resolve()
+      expect([(await asked).status, (await asked).json()]).toEqual([200, { topics: [] }])
+      ;(await created).close()
+    } finally {
+      await opening.stop()
+    }
+  })
+
   test('deleted: gone at once, and its name can be used again at once', async () => {
     const group = uniqueName('g')
     const client = await ConsumerClient.create(node.url, group, 'again')
@@ -207,7 +234,7 @@ describe('an instance that is not here', () => {
     const read = client.read()
     await until(
       'the read waits',
-      () => node.instances.find({ group: client.group, instance: 'waiting' })?.idleMs === 0,
+      async () => (await node.instances.find({ group: client.group, instance: 'waiting' }))?.idleMs === 0,
     )
     const other = client.another()
     expect((await other.delete()).status).toBe(204)

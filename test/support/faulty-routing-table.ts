@@ -37,6 +37,7 @@ export class FaultyRoutingTable implements RoutingTable {
   #loseAnswersOf: Operation | undefined
   #delayed: Operation | undefined
   #held: { operation: Operation; until: Promise<void> } | undefined
+  #heldAnswers: { operation: Operation; until: Promise<void> } | undefined
   /** How often each operation was asked for. */
   readonly calls = new Map<Operation, number>()
 
@@ -69,6 +70,11 @@ export class FaultyRoutingTable implements RoutingTable {
   /** Requests of this operation wait, and fail as `until` does without having reached the table; undefined ends it. */
   hold(operation: Operation, until: Promise<void> | undefined): void {
     this.#held = until && { operation, until }
+  }
+
+  /** Requests of this operation are carried out, and their answers wait; undefined ends it. */
+  holdAnswersOf(operation: Operation, until: Promise<void> | undefined): void {
+    this.#heldAnswers = until && { operation, until }
   }
 
   async deliverLate(): Promise<unknown[]> {
@@ -149,6 +155,7 @@ export class FaultyRoutingTable implements RoutingTable {
       throw new RoutingTableUnavailable('no answer in time; it is still on its way')
     }
     const result = await request()
+    if (operation !== undefined && operation === this.#heldAnswers?.operation) await this.#heldAnswers.until
     if (operation !== undefined && operation === this.#loseAnswersOf)
       throw new RoutingTableUnavailable('no answer in time; it was carried out')
     return result

@@ -23,7 +23,7 @@ export function assign(deps: ConsumerHandlerDeps): Handler {
 /** GET …/assignments: also what the group has assigned to a subscribed instance. */
 export function getAssignments(deps: ConsumerHandlerDeps): Handler {
   return async request => {
-    const { partitions } = heldInstance(deps, request)
+    const { partitions } = await heldInstance(deps, request)
     return jsonText(
       request,
       JSON.stringify({ partitions: partitions.map(({ topic, partition }) => ({ topic, partition })) }),

@@ -28,7 +28,7 @@ export function createConsumer(deps: ConsumerHandlerDeps, baseUri: BaseUriSettin
 /** DELETE /consumers/{group}/instances/{instance} (contract v2 §2.10); a body is ignored. */
 export function deleteConsumer(deps: ConsumerHandlerDeps): Handler {
   return async request => {
-    heldInstance(deps, request)
+    await heldInstance(deps, request)
     await deps.instances.delete(refOf(request), callOf(request).way)
     return noContent()
   }

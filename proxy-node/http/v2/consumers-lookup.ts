@@ -32,9 +32,12 @@ export function callOf({ gateway, incoming, signal }: NodeRequest): Call {
  * The instance that a request is about.
  * @throws RestError misdirected to a gateway, which then looks once more; consumerInstanceNotFound to anyone else.
  */
-export function heldInstance({ instances }: ConsumerHandlerDeps, request: NodeRequest): ConsumerInstance {
+export async function heldInstance(
+  { instances }: ConsumerHandlerDeps,
+  request: NodeRequest,
+): Promise<ConsumerInstance> {
   const ref = refOf(request)
-  const instance = instances.find(ref)
+  const instance = await instances.find(ref)
   if (instance !== undefined) return instance
   if (request.gateway !== undefined) throw new RestError('misdirected')
   throw notFound(instances.goneReason(ref))
@@ -49,9 +52,9 @@ export async function instanceAndBody<Body>(
   request: NodeRequest,
   parse: (bytes: Buffer, limits: JsonLimits) => Body,
 ): Promise<{ instance: ConsumerInstance; body: Body }> {
-  if (request.gateway !== undefined) heldInstance(deps, request)
+  if (request.gateway !== undefined) await heldInstance(deps, request)
   const body = parse(await request.body(), deps.limits)
-  return { instance: heldInstance(deps, request), body }
+  return { instance: await heldInstance(deps, request), body }
 }
 
 /** 204 without a body and without a Content-Type. */

@@ -23,7 +23,7 @@ export function consume(deps: RecordsHandlerDeps): Handler {
     const { incoming, query } = request
     const timeoutMs = integer(query.get('timeout'))
     const maxBytes = integer(query.get('max_bytes'))
-    const instance = heldInstance(deps, request)
+    const instance = await heldInstance(deps, request)
     if (!fits(instance.settings.format, request.responseType)) throw new RestError('formatMismatch')
     const headers = { 'Content-Type': request.contentTypeHeader }
     if (incoming.method === 'HEAD') return new Response(null, { headers })

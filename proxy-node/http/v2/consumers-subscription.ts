@@ -25,7 +25,7 @@ export function subscribe(deps: ConsumerHandlerDeps): Handler {
 /** GET …/subscription: for a pattern the topics that match now. */
 export function getSubscription(deps: ConsumerHandlerDeps): Handler {
   return async request => {
-    const { topics } = heldInstance(deps, request)
+    const { topics } = await heldInstance(deps, request)
     return jsonText(request, JSON.stringify({ topics }))
   }
 }
@@ -33,7 +33,8 @@ export function getSubscription(deps: ConsumerHandlerDeps): Handler {
 /** DELETE …/subscription: drops a manual assignment too; idempotent. */
 export function unsubscribe(deps: ConsumerHandlerDeps): Handler {
   return async request => {
-    await heldInstance(deps, request).unsubscribe(callOf(request))
+    const instance = await heldInstance(deps, request)
+    await instance.unsubscribe(callOf(request))
     return noContent()
   }
 }
