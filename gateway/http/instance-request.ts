@@ -65,7 +65,7 @@ function withReason(located: Exclude<Located, AtNode>): Exclude<Located, AtNode>
 
 /**
  * What may be taken over is not gone with its owner: the table tells who has it, or who could. So it is with what was
- * found by asking nodes while the table was away: nobody told then what is to become of it.
+ * found at a node of the setting `nodes` while the table was away: nobody told then what is to become of it.
  */
 function isGoneWithOwner(answer: 'not-held' | 'owner-dead', { placement }: AtNode): boolean {
   return answer === 'owner-dead' && placement.failover === 'recreate'

@@ -15,6 +15,7 @@ const node: KnownNode = {
   draining: false,
   instances: 0,
   instancesMax: 10,
+  failover: 'recreate',
 }
 const open = new AbortController().signal
 

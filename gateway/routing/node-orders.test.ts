@@ -13,6 +13,7 @@ const node: KnownNode = {
   draining: false,
   instances: 0,
   instancesMax: 1,
+  failover: 'recreate',
 }
 const status = {
   id: 'n',

@@ -20,7 +20,7 @@ class CutTable extends MemoryRoutingTable {
 function member(id: string, more: Partial<Member> = {}): Member {
   const url = `http://${id}:8083`
   const facts = { id, incarnation: `${id}-run`, url, internalUrl: url, zone: '', state: 'active' } as const
-  return { ...facts, instances: 0, instancesMax: 10, signature: 'good', ...more }
+  return { ...facts, instances: 0, instancesMax: 10, failover: 'recreate', signature: 'good', ...more }
 }
 
 async function setUp(options: { static?: [string, string][]; allowed?: string[] } = {}) {

@@ -18,6 +18,8 @@ export interface KnownNode {
   readonly draining: boolean
   readonly instances: number
   readonly instancesMax: number
+  /** What becomes of its instances when it dies; undefined: known only from the setting `nodes`, and nobody told. */
+  readonly failover: Member['failover'] | undefined
 }
 
 export interface NodeViewOptions {
@@ -87,6 +89,11 @@ export class NodeView implements Stoppable {
     if (this.settled && members.length > 0) return members
     // Without a table that can be believed, or with an empty one, the static list is better than nothing.
     return [...members, ...this.#static.filter(({ id }) => !this.#members.has(id))]
+  }
+
+  /** Members whose death was proved and that are in the table as it was last read. */
+  deadMembers(): readonly KnownNode[] {
+    return [...this.#members.values()].filter(node => this.isDead(node.incarnation))
   }
 
   find(id: string): KnownNode | undefined {
@@ -223,7 +230,7 @@ export class NodeView implements Stoppable {
 }
 
 function knownNode(member: Member): KnownNode {
-  const { id, incarnation, zone, instances, instancesMax } = member
+  const { id, incarnation, zone, instances, instancesMax, failover } = member
   return {
     id,
     incarnation,
@@ -233,6 +240,7 @@ function knownNode(member: Member): KnownNode {
     draining: member.state === 'draining',
     instances,
     instancesMax,
+    failover,
   }
 }
 
@@ -247,5 +255,6 @@ function staticNode(id: string, url: string): KnownNode {
     draining: false,
     instances: 0,
     instancesMax: Number.POSITIVE_INFINITY,
+    failover: undefined,
   }
 }

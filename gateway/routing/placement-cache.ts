@@ -1,5 +1,6 @@
 import { BoundedCache } from '../../shared/bounded-cache.ts'
 import type { Clock } from '../../shared/clock.ts'
+import type { KnownNode } from './node-view.ts'
 
 /** Where an instance was found. */
 export interface CachedPlacement {
@@ -8,8 +9,8 @@ export interface CachedPlacement {
   readonly incarnation: string | undefined
   /** 0: found by asking the node itself. */
   readonly token: number
-  /** What happens when its node dies; undefined: nobody told. */
-  readonly failover: 'recreate' | 'takeover' | undefined
+  /** What becomes of it when its node dies; undefined: nobody told. */
+  readonly failover: KnownNode['failover']
 }
 
 /**

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { silentLogger } from '../../shared/observability/logger.ts'
 import { MemoryRoutingTable } from '../../shared/routing/memory-routing-table.ts'
-import type { Found } from '../../shared/routing/routing-table.ts'
+import { type Found, type Member, RoutingTableUnavailable } from '../../shared/routing/routing-table.ts'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import { claimOf, key, member } from '../../test/support/routing-table-samples.ts'
 import { noMeter } from '../metrics.ts'
@@ -17,6 +17,7 @@ const ref = { group: 'g', instance: 'i' }
 
 /** Its look-ups see the table as it is when they are asked, and answer when the test lets them. */
 class SlowTable extends MemoryRoutingTable {
+  cut = false
   readonly #answers: (() => void)[] = []
 
   get waiting(): number {
@@ -24,6 +25,7 @@ class SlowTable extends MemoryRoutingTable {
   }
 
   override async find(wanted: string): Promise<Found> {
+    if (this.cut) throw new RoutingTableUnavailable('cut off')
     const found = await super.find(wanted)
     await new Promise<void>(resolve => this.#answers.push(resolve))
     return found
@@ -40,10 +42,10 @@ class SlowTable extends MemoryRoutingTable {
 
 const settled = () => new Promise(resolve => setImmediate(resolve))
 
-async function setUp() {
+async function setUp(failover: Member['failover'] = 'recreate') {
   const clock = new ManualClock()
   const table = new SlowTable({ clock })
-  for (const id of ['node-1', 'node-2']) await table.renew(member(id), 60_000)
+  for (const id of ['node-1', 'node-2']) await table.renew(member(id, { failover }), 60_000)
   const view = new NodeView({
     table,
     staticNodes: new Map(),
@@ -61,9 +63,11 @@ async function setUp() {
   const options = { zone: '', requestsMax: 1000, loadPercent: 125 }
   const selection = new Selection({ nodes: () => view.nodes(), load, random, options })
   const questions: NodeQuestions = {
-    identity: async () => ({ outcome: 'unclear', detail: 'not asked' }),
-    holds: async () => false,
-    findsDead: async () => undefined,
+    // node-2 is dead.
+    identity: async ({ id }) =>
+      id === 'node-2' ? { outcome: 'refused' } : { outcome: 'identity', id, incarnation: `${id}-1` },
+    holds: async ({ id }) => (id === 'node-2' ? undefined : false),
+    findsDead: async (_, suspect) => suspect.id === 'node-2',
     takeOver: async () => ({ outcome: 'refused' }),
   }
   const deaths = new DeathCheck({ view, questions, refusedIsDead: true, meter: noMeter })
@@ -125,4 +129,26 @@ test('a client that goes away while it waits for an older look-up stops waiting'
   await table.answer()
   expect(await early).toMatchObject({ at: 'gone' })
   expect(table.waiting).toBe(0)
+})
+
+test.each([
+  ['recreate', 'gone'],
+  ['takeover', 'unknown'],
+] as const)(
+  'without the table and with a dead node, what nobody holds is in %s mode %s',
+  async (failover, at) => {
+    const { table, router } = await setUp(failover)
+    table.cut = true
+    expect(await router.locate(ref)).toMatchObject({ at })
+    // The death is known by now, and the node is not asked any more.
+    expect(await router.locate(ref)).toMatchObject({ at })
+  },
+)
+
+test('a dead node says nothing against an absence that the table tells itself', async () => {
+  const { table, router } = await setUp('takeover')
+  const located = router.locate(ref)
+  await settled()
+  await table.answer()
+  expect(await located).toMatchObject({ at: 'gone' })
 })

@@ -144,11 +144,11 @@ export class Router {
   async #lookUp(ref: InstanceRef, key: string, tries = 0): Promise<Located> {
     const { table, view } = this.#deps
     const found = await this.#find(table, key)
-    if (!found) return this.#askNodes(ref, key)
+    if (!found) return this.#askNodes(ref, key, 'unreachable')
     if (!found.placement) {
       // A tombstone is a word of the table itself. A mere absence may be a loss of its data, or an instance that its
       // node created while it, and not we, could not reach the table: it is written within a renewal or two.
-      if (found.gone === undefined) return this.#askNodes(ref, key)
+      if (found.gone === undefined) return this.#askNodes(ref, key, 'silent')
       return this.#counted('none', { at: 'gone', reason: found.gone })
     }
     const { placement, ownerAlive } = found
@@ -206,10 +206,11 @@ export class Router {
 
   /**
    * Asks the known nodes in the key's order, a few at a time. Only when every one of them says no, or is dead for
-   * certain, the instance is gone.
+   * certain, the instance is gone. A dead one proves nothing while its instances may be taken over, and only the table,
+   * which cannot be reached, could tell which it had.
    */
-  async #askNodes(ref: InstanceRef, key: string): Promise<Located> {
-    const { selection, questions, deaths } = this.#deps
+  async #askNodes(ref: InstanceRef, key: string, table: 'silent' | 'unreachable'): Promise<Located> {
+    const { selection, questions, deaths, view } = this.#deps
     const nodes = selection.inRingOrder(key)
     let unsure = nodes.length === 0
     for (let start = 0; start < nodes.length; start += askedAtOnce) {
@@ -217,7 +218,12 @@ export class Router {
       const answers = await Promise.all(asked.map(node => questions.holds(node, ref)))
       for (const [index, node] of asked.entries()) {
         if (answers[index]) {
-          const placement = { node: node.id, incarnation: node.incarnation, token: 0, failover: undefined }
+          const placement = {
+            node: node.id,
+            incarnation: node.incarnation,
+            token: 0,
+            failover: node.failover,
+          }
           return this.#atNode('nodes', key, node, placement)
         }
       }
@@ -225,6 +231,8 @@ export class Router {
         if (answers[index] === undefined && !(await deaths.prove(node))) unsure = true
       }
     }
+    if (table === 'unreachable' && view.deadMembers().some(({ failover }) => failover === 'takeover'))
+      unsure = true
     return unsure
       ? this.#counted('unknown', { at: 'unknown' })
       : this.#counted('none', { at: 'gone', reason: 'unknown' })

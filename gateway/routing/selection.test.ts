@@ -10,7 +10,7 @@ const none: ReadonlySet<string> = new Set()
 function node(id: string, more: Partial<KnownNode> = {}): KnownNode {
   const url = `http://${id}:1`
   const known = { id, incarnation: `${id}-run`, url, internalUrl: url, zone: '', draining: false }
-  return { ...known, instances: 0, instancesMax: 2000, ...more }
+  return { ...known, instances: 0, instancesMax: 2000, failover: 'recreate', ...more }
 }
 
 function setUp(nodes: KnownNode[], options: { zone?: string; requestsMax?: number } = {}) {

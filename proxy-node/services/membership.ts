@@ -199,7 +199,8 @@ class NodeMembership implements Membership {
   async #describe(incarnation: string): Promise<Member> {
     const facts = { ...this.#deps.node, incarnation }
     const signature = await this.#sign(facts)
-    return { ...facts, state: this.#state, instances: this.#placements.size, signature }
+    const { failover } = this.#deps.settings
+    return { ...facts, state: this.#state, instances: this.#placements.size, failover, signature }
   }
 
   #signed: { incarnation: string; signature: string } | undefined

@@ -337,7 +337,7 @@ const holdingArguments = ({ node, incarnation, token }: Holding): string[] => [
 /** The holder of an id whose record cannot be read. */
 function unreadable({ id, zone }: Member): Member {
   const unknown = { url: 'unknown', internalUrl: 'unknown', incarnation: 'unknown', signature: '' }
-  return { id, zone, ...unknown, state: 'active', instances: 0, instancesMax: 0 }
+  return { id, zone, ...unknown, state: 'active', instances: 0, instancesMax: 0, failover: 'recreate' }
 }
 
 /** Whoever can write to the table can see and hold consumer names, and sends gateways elsewhere where no token is set. */

@@ -92,6 +92,8 @@ export interface Member {
   /** Consumer instances held now, and the most it takes. */
   readonly instances: number
   readonly instancesMax: number
+  /** What becomes of its instances when it dies. Each placement says so too; this is for when none can be read. */
+  readonly failover: 'recreate' | 'takeover'
   /** HMAC-SHA-256 (hex) of id, urls and incarnation under the internal token; empty without a token. */
   readonly signature: string
 }

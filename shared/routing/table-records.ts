@@ -55,7 +55,8 @@ export function parseGoneReason(text: string | undefined): GoneReason | undefine
 }
 
 export function renderMember(member: Member): string {
-  const { id, incarnation, url, internalUrl, zone, state, instances, instancesMax, signature } = member
+  const { id, incarnation, url, internalUrl, zone, state, instances, instancesMax, failover, signature } =
+    member
   return JSON.stringify({
     id,
     incarnation,
@@ -65,6 +66,7 @@ export function renderMember(member: Member): string {
     state,
     instances,
     instancesMax,
+    failover,
     signature,
   })
 }
@@ -93,8 +95,10 @@ export function parseMember(text: string): Member | undefined {
   if (!id || !incarnation || url === undefined || internalUrl === undefined) return undefined
   if (zone === undefined || signature === undefined) return undefined
   if (instances === undefined || instancesMax === undefined) return undefined
+  const failover = fields.get('failover')
+  if (failover !== 'recreate' && failover !== 'takeover') return undefined
   if (state !== 'active' && state !== 'draining') return undefined
-  return { id, incarnation, url, internalUrl, zone, state, instances, instancesMax, signature }
+  return { id, incarnation, url, internalUrl, zone, state, instances, instancesMax, failover, signature }
 }
 
 const name = (value: unknown): string | undefined =>

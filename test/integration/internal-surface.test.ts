@@ -308,6 +308,7 @@ describe('member records in Redis that a stranger wrote', () => {
     state: 'active',
     instances: 0,
     instancesMax: 2000,
+    failover: 'recreate',
   })
 
   /** Registers a member, and a consumer instance that it is said to hold. */

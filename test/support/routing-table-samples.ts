@@ -11,6 +11,7 @@ export const member = (id: string, change: Partial<Member> = {}): Member => ({
   state: 'active',
   instances: 0,
   instancesMax: 2000,
+  failover: 'recreate',
   signature: '',
   ...change,
 })

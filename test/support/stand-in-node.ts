@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { consumerGoneHeader, internalHeaders, internalRoutes } from '../../shared/http/internal-headers.ts'
 import { drawIncarnation, instanceKey } from '../../shared/ids.ts'
 import { matchRoute } from '../../shared/rest/routes.ts'
-import type { Holding, RoutingTable } from '../../shared/routing/routing-table.ts'
+import type { Holding, Member, RoutingTable } from '../../shared/routing/routing-table.ts'
 import { createMemberSigner } from '../../shared/security/member-signature.ts'
 
 export interface StandInOptions {
@@ -13,6 +13,7 @@ export interface StandInOptions {
   zone?: string
   leaseMs?: number
   instancesMax?: number
+  failover?: Member['failover']
 }
 
 /** One request that reached the stand-in on the public routes. */
@@ -72,12 +73,13 @@ export class StandInNode {
   }
 
   async renew(): Promise<void> {
-    const { id, table, token, zone = '', leaseMs = 5000, instancesMax = 2000 } = this.#options
+    const { id, table, token, zone = '', leaseMs = 5000 } = this.#options
+    const { instancesMax = 2000, failover = 'recreate' } = this.#options
     const { incarnation, url, state } = this
     const facts = { id, incarnation, url, internalUrl: url }
     const signature = await createMemberSigner(token).sign(facts)
     const instances = this.instancesShown ?? this.held.size
-    await table.renew({ ...facts, zone, state, instances, instancesMax, signature }, leaseMs)
+    await table.renew({ ...facts, zone, state, instances, instancesMax, failover, signature }, leaseMs)
   }
 
   /** Takes an instance over from another node. */
