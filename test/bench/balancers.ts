@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import type { SetupContext } from '../../infra/local/cache.ts'
 import { debianCommand } from '../../infra/local/debian-package.ts'
 import { freePort } from '../../infra/local/free-port.ts'
-import { type PartProcess, startPart, untilReady } from '../../infra/local/part-process.ts'
+import { startPart } from '../../infra/local/part-process.ts'
 import type { Part } from '../../infra/local/running-parts.ts'
-import { http } from '../support/http-client.ts'
+import { startHaproxyProcess, untilItForwards } from '../support/haproxy.ts'
 
 /** A well-known proxy in front of one node: what the gateway is held against. One process, one thread, as a gateway. */
 export interface Balancer extends Part {
@@ -27,28 +27,15 @@ export interface HaproxyBalancer extends Balancer {
   readonly echoPort: number
 }
 
-/** All of them write one line for each request, as the gateway does. */
-const haproxyConfig = (node: string, port: number, echoPort: number): string => `global
-  nbthread 1
-  maxconn 4000
-  log stdout format raw local0
-defaults
-  mode http
-  log global
-  option httplog
-  http-reuse always
-  timeout connect 5s
-  timeout client 75s
-  timeout server 180s
-frontend data
+/** Both write one line for each request, as the gateway does. */
+const haproxyRoutes = (node: string, port: number, echoPort: number): string => `frontend data
   bind 127.0.0.1:${port}
   default_backend node
 backend node
   server node ${node}
 frontend echo
   bind 127.0.0.1:${echoPort}
-  http-request return status 200 content-type application/json string "{${'"offsets":[],'.repeat(50)}}"
-`
+  http-request return status 200 content-type application/json string "{${'"offsets":[],'.repeat(50)}}"`
 
 const nginxConfig = (node: string, port: number): string => `daemon off;
 master_process off;
@@ -80,51 +67,29 @@ http {
 
 /** Starts HAProxy; installs Debian's package when it is missing and we are root. @throws SetupError. */
 export async function startHaproxy(options: BalancerOptions): Promise<HaproxyBalancer> {
-  const command = await debianCommand('haproxy', 'haproxy', options)
   const [port, echoPort] = [await freePort(), await freePort()]
-  const dir = newDir(options, 'haproxy')
-  const file = join(dir, 'haproxy.cfg')
-  writeFileSync(file, haproxyConfig(options.node, port, echoPort))
-  const process = await start(options, { name: 'HAProxy', command, args: ['-db', '-f', file], dir, port })
+  const process = await startHaproxyProcess({
+    ...options,
+    dir: join(options.dir, 'haproxy'),
+    port,
+    global: ['nbthread 1'],
+    defaults: ['http-reuse always'],
+    routes: haproxyRoutes(options.node, port, echoPort),
+  })
   return { name: 'HAProxy', port, echoPort, process, stop: () => process.stop() }
 }
 
 /** Starts nginx; installs Debian's package when it is missing and we are root. @throws SetupError. */
 export async function startNginx(options: BalancerOptions): Promise<Balancer> {
+  const { pidDir, node, signal } = options
   const command = await debianCommand('nginx', 'nginx-light', options)
   const port = await freePort()
-  const dir = newDir(options, 'nginx')
-  writeFileSync(join(dir, 'nginx.conf'), nginxConfig(options.node, port))
+  const dir = join(options.dir, 'nginx')
+  mkdirSync(dir, { recursive: true })
+  writeFileSync(join(dir, 'nginx.conf'), nginxConfig(node, port))
   const args = ['-p', dir, '-c', 'nginx.conf', '-e', 'error.log']
-  const process = await start(options, { name: 'nginx', command, args, dir, port })
-  return { name: 'nginx', port, process, stop: () => process.stop() }
-}
-
-function newDir({ dir }: BalancerOptions, name: string): string {
-  const own = join(dir, name)
-  mkdirSync(own, { recursive: true })
-  return own
-}
-
-async function start(
-  { pidDir, signal }: BalancerOptions,
-  {
-    name,
-    command,
-    args,
-    dir,
-    port,
-  }: { name: string; command: string; args: string[]; dir: string; port: number },
-): Promise<PartProcess> {
   const logFile = join(dir, 'output.log')
-  const part = await startPart({ name, command, args, logFile, cwd: dir, pidDir })
-  try {
-    const probe = async () =>
-      (await http({ base: `http://127.0.0.1:${port}`, path: '/topics' })).status === 200
-    await untilReady(part, probe, { timeoutMs: 20_000, signal })
-  } catch (error) {
-    await part.kill()
-    throw error
-  }
-  return part
+  const started = await startPart({ name: 'nginx', command, args, logFile, cwd: dir, pidDir })
+  const process = await untilItForwards(started, port, signal)
+  return { name: 'nginx', port, process, stop: () => process.stop() }
 }

@@ -1,9 +1,10 @@
-import { afterEach, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createRing } from '../../gateway/routing/ring.ts'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { instanceKey } from '../../shared/ids.ts'
 import { ConsumerClient } from '../support/consumer-client.ts'
 import { createTopic } from '../support/kafka-topics.ts'
+import { killedAfterEach } from '../support/killed-after-each.ts'
 import { newDeployment, startGateway, startNode } from '../support/processes.ts'
 import { ProduceLoad } from '../support/produce-load.ts'
 import { kafkaAddress, uniqueName } from '../support/services.ts'
@@ -15,16 +16,7 @@ vi.setConfig({ testTimeout: 180_000 })
 
 /** Which node a gateway takes, on real processes. */
 
-const started: LocalTier[] = []
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map(tier => tier.kill()))
-})
-
-function track<T extends LocalTier[]>(...tiers: T): T {
-  started.push(...tiers)
-  return tiers
-}
+const track = killedAfterEach()
 
 async function untilKnown(gateway: LocalTier, count: number): Promise<void> {
   await until(`${gateway.id} to know ${count} nodes`, async () => {
@@ -36,8 +28,9 @@ const instancesOf = (node: LocalTier) => metricOf(node, 'kafka_rest_node_consume
 
 test('a placement that is cached and out of date costs one look-up, and no error', async () => {
   const deployment = newDeployment()
-  const [first, second] = track(await startNode(deployment, 'node-1'), await startNode(deployment, 'node-2'))
-  const [gateway] = track(await startGateway(deployment, 'gateway'))
+  const first = track(await startNode(deployment, 'node-1'))
+  const second = track(await startNode(deployment, 'node-2'))
+  const gateway = track(await startGateway(deployment, 'gateway'))
   await untilKnown(gateway, 2)
   const group = uniqueName('g')
   const clients: ConsumerClient[] = []
@@ -79,14 +72,10 @@ test('a placement that is cached and out of date costs one look-up, and no error
 
 test('the own zone is taken first, another one only while the own has no node', async () => {
   const deployment = newDeployment()
-  const [near, far] = track(
-    await startNode(deployment, 'near', { zone: 'a' }),
-    await startNode(deployment, 'far', { zone: 'b' }),
-  )
-  const [inA, inB] = track(
-    await startGateway(deployment, 'gw-a', { zone: 'a' }),
-    await startGateway(deployment, 'gw-b', { zone: 'b' }),
-  )
+  const near = track(await startNode(deployment, 'near', { zone: 'a' }))
+  const far = track(await startNode(deployment, 'far', { zone: 'b' }))
+  const inA = track(await startGateway(deployment, 'gw-a', { zone: 'a' }))
+  const inB = track(await startGateway(deployment, 'gw-b', { zone: 'b' }))
   await Promise.all([inA, inB].map(gateway => untilKnown(gateway, 2)))
   const topic = uniqueName('t')
   await createTopic(kafkaAddress(), topic)
@@ -125,15 +114,14 @@ test('the own zone is taken first, another one only while the own has no node', 
 
 test('no node gets more than its share of consumers by the luck of their names, nor more than its own limit', async () => {
   const deployment = newDeployment()
-  const nodes = track(
-    ...(await Promise.all([
-      startNode(deployment, 'node-1'),
-      startNode(deployment, 'node-2'),
-      // Smaller than its share will be.
-      startNode(deployment, 'small', { 'consumer.instances.max': 10 }),
-    ])),
-  )
-  const [gateway] = track(await startGateway(deployment, 'gateway'))
+  const starting = [
+    startNode(deployment, 'node-1'),
+    startNode(deployment, 'node-2'),
+    // Smaller than its share will be.
+    startNode(deployment, 'small', { 'consumer.instances.max': 10 }),
+  ]
+  const nodes = (await Promise.all(starting)).map(track)
+  const gateway = track(await startGateway(deployment, 'gateway'))
   await untilKnown(gateway, 3)
   const group = uniqueName('g')
   let total = 0
@@ -164,10 +152,9 @@ test('no node gets more than its share of consumers by the luck of their names, 
 test('when every node is full, a consumer is refused with the reason, and room is used at once', async () => {
   const deployment = newDeployment()
   const small = { 'consumer.instances.max': 3 }
-  const nodes = track(
-    ...(await Promise.all(['node-1', 'node-2'].map(id => startNode(deployment, id, small)))),
-  )
-  const [gateway] = track(await startGateway(deployment, 'gateway'))
+  const starting = ['node-1', 'node-2'].map(id => startNode(deployment, id, small))
+  const nodes = (await Promise.all(starting)).map(track)
+  const gateway = track(await startGateway(deployment, 'gateway'))
   await untilKnown(gateway, 2)
   const group = uniqueName('g')
   const clients = await Promise.all(

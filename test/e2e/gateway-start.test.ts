@@ -1,21 +1,13 @@
 import { connect } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { freePort } from '../../infra/local/free-port.ts'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { http } from '../support/http-client.ts'
+import { killedAfterEach } from '../support/killed-after-each.ts'
 import { launchGateway, newDeployment, startGateway, startNode } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
-const started: LocalTier[] = []
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map(tier => tier.kill()))
-})
-
-function track(tier: LocalTier): LocalTier {
-  started.push(tier)
-  return tier
-}
+const track = killedAfterEach()
 
 describe('a gateway as a process', () => {
   test.each([

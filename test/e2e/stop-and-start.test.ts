@@ -1,12 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { freePort } from '../../infra/local/free-port.ts'
 import type { LocalKafka } from '../../infra/local/kafka.ts'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { ConsumerClient } from '../support/consumer-client.ts'
 import { http } from '../support/http-client.ts'
 import { createTopic } from '../support/kafka-topics.ts'
+import { killedAfterEach } from '../support/killed-after-each.ts'
 import { launchGateway, launchNode, newDeployment, startGateway, startNode } from '../support/processes.ts'
 import { ProduceLoad } from '../support/produce-load.ts'
 import { kafkaAddress, startPrivateKafka, startPrivateRedis, uniqueName } from '../support/services.ts'
@@ -17,16 +18,7 @@ import { until } from '../support/until.ts'
 vi.setConfig({ testTimeout: 180_000 })
 
 const quiet = { 'access.log.enable': false }
-const started: LocalTier[] = []
-
-afterEach(async () => {
-  await Promise.all(started.splice(0).map(tier => tier.kill()))
-})
-
-function track(tier: LocalTier): LocalTier {
-  started.push(tier)
-  return tier
-}
+const track = killedAfterEach()
 
 async function newTopic(): Promise<string> {
   const topic = uniqueName('t')
