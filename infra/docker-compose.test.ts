@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
@@ -140,6 +141,16 @@ describe('docker-compose.yml', () => {
   })
 })
 
+test("the gateway's image has the operators' command in its PATH", () => {
+  const [, target = ''] =
+    /^RUN ln -s \/app\/(\S+) \/usr\/local\/bin\/kafka-rest-gateway$/m.exec(
+      read('infra/gateway.Dockerfile'),
+    ) ?? []
+  expect(spawnSync(join(ROOT_DIR, target), ['--help'], { encoding: 'utf8' }).stdout).toContain(
+    'kafka-rest-gateway',
+  )
+})
+
 describe.each(['gateway', 'proxy-node'])('infra/%s.Dockerfile', tier => {
   const text = read(`infra/${tier}.Dockerfile`)
   const instructions = text
@@ -158,7 +169,8 @@ describe.each(['gateway', 'proxy-node'])('infra/%s.Dockerfile', tier => {
 
   test('copies what the program imports, and .dockerignore lets it through', () => {
     const sources = valuesOf('COPY').flatMap(line => line.split(' ').slice(0, -1))
-    expect(sources).toEqual(['package.json', 'package-lock.json', '.npmrc', 'shared', tier])
+    const command = tier === 'gateway' ? ['infra/cli'] : []
+    expect(sources).toEqual(['package.json', 'package-lock.json', '.npmrc', 'shared', tier, ...command])
     const letThrough = read('.dockerignore').split('\n')
     for (const source of sources) {
       expect(existsSync(join(ROOT_DIR, source))).toBe(true)

@@ -7,6 +7,9 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev && npm cache clean --force && install -d -o node -g node /var/cache/node
 COPY shared ./shared
 COPY gateway ./gateway
+# The operators' command: docker exec … kafka-rest-gateway status
+COPY infra/cli ./infra/cli
+RUN ln -s /app/infra/cli/kafka-rest-gateway.mjs /usr/local/bin/kafka-rest-gateway
 USER node
 EXPOSE 8082 8092
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s \
