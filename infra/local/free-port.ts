@@ -9,6 +9,11 @@ import { createServer } from 'node:net'
 const PORT_MIN = 20_000
 const PORT_MAX = 32_000
 const DRAWS_MAX = 200
+/**
+ * A port is not held between the draw and its use, and test files run side by side: each process draws from a share of
+ * its own, so that two of them rarely come upon the same.
+ */
+const SHARES = 100
 
 /** Ports that this process has handed out: two parts that start side by side never get the same. */
 const handedOut = new Set<number>()
@@ -35,7 +40,7 @@ export async function freePort(preferred?: number): Promise<number> {
     return preferred
   }
   for (let draw = 0; draw < DRAWS_MAX; draw += 1) {
-    const port = randomInt(PORT_MIN, PORT_MAX)
+    const port = PORT_MIN + SHARES * randomInt((PORT_MAX - PORT_MIN) / SHARES) + (process.pid % SHARES)
     if (handedOut.has(port)) continue
     handedOut.add(port)
     if (await isPortFree(port)) return port

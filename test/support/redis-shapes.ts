@@ -105,14 +105,24 @@ export async function startSentinelRedis(): Promise<ShapedRedis> {
 
 /** A Cluster of one primary with all slots, and its replica. */
 export async function startClusterRedis(): Promise<ShapedRedis> {
-  const config = ['cluster-enabled yes', 'cluster-node-timeout 1000', 'repl-diskless-sync-delay 0']
-  const primary = await startPrivateRedis({ config })
-  const replica = await startPrivateRedis({ config })
+  const start = (busPort: number) =>
+    startPrivateRedis({
+      config: [
+        'cluster-enabled yes',
+        'cluster-node-timeout 1000',
+        // Else the port plus 10,000, which any outgoing connection may have.
+        `cluster-port ${busPort}`,
+        'repl-diskless-sync-delay 0',
+      ],
+    })
+  const busPort = await freePort()
+  const primary = await start(busPort)
+  const replica = await start(await freePort())
   const [first, second] = [new Redis(primary.url), new Redis(replica.url)]
   // It is killed.
   first.on('error', () => undefined)
   await first.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-  await second.call('CLUSTER', 'MEET', '127.0.0.1', String(primary.port))
+  await second.call('CLUSTER', 'MEET', '127.0.0.1', String(primary.port), String(busPort))
   const id = String(await first.call('CLUSTER', 'MYID'))
   await until(
     'the replica to follow',
