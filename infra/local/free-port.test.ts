@@ -21,6 +21,12 @@ test('ports are below the ephemeral range and never given out twice', async () =
   for (const port of ports) expect(port).toBeLessThan(32_768)
 })
 
+test('a process that needs more ports than its share has goes on with those of others', async () => {
+  const ports = new Set<number>()
+  for (let count = 0; count < 1000; count += 1) ports.add(await freePort())
+  expect(ports.size).toBe(1000)
+})
+
 test('a preferred port is given once', async () => {
   const preferred = await freePort()
   expect(await freePort(preferred)).not.toBe(preferred)
