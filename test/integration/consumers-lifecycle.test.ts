@@ -248,7 +248,7 @@ describe('an instance that is not here', () => {
 describe('expiry - contract v2 §4.1', () => {
   test('§9.11, §9.37: requests of any kind keep an instance alive; then it expires, commits and leaves', async () => {
     const table = new MemoryRoutingTable({ clock: systemClock })
-    const brief = await ConsumerNode.start({ 'consumer.instance.timeout.ms': '3000' }, { table })
+    const brief = await ConsumerNode.start({ 'consumer.instance.timeout.ms': '5000' }, { table })
     const topic = uniqueName('t')
     const group = uniqueName('g')
     await createTopic(kafkaAddress(), topic)
@@ -256,12 +256,13 @@ describe('expiry - contract v2 §4.1', () => {
     try {
       const client = await ConsumerClient.create(brief.url, group, 'i', {
         'auto.commit.enable': 'true',
-        'consumer.request.timeout.ms': 3500,
+        'consumer.request.timeout.ms': 5500,
       })
       await client.subscribe(topic)
       await client.take(2)
-      for (let round = 0; round < 5; round++) {
-        await new Promise(resolve => setTimeout(resolve, 800))
+      // Longer than the idle time-out in all, and each pause far shorter.
+      for (let round = 0; round < 6; round++) {
+        await new Promise(resolve => setTimeout(resolve, 1000))
         expect((await client.call('GET', `${client.base}/assignments`)).status).toBe(200)
       }
       // A read longer than the idle time-out does not let the instance expire.
