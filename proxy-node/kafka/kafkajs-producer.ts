@@ -20,8 +20,8 @@ export interface KafkajsProducerDeps {
   readonly connection: Omit<SenderSettings, keyof ProducerOptions>
   /** Where leaders are and listen. */
   readonly cluster: Pick<KafkaCluster, 'cachedTopic' | 'topic' | 'outdated'> & {
-    /** @throws KafkaError when no such broker is alive. */
-    broker(id: number): Promise<{ readonly host: string; readonly port: number }>
+    /** @throws KafkaError LEADER_NOT_AVAILABLE when no such broker is alive. */
+    addressOf(topic: string, leader: number): Promise<{ readonly host: string; readonly port: number }>
   }
   readonly clock: Clock
   readonly log: Logger
@@ -141,7 +141,7 @@ class KafkajsProducer implements BatchProducer {
       const where = `Partition ${partition} of topic ${topic} with partition count ${metadata.partitions.length}`
       throw notPresentInMetadata(`${where} is not present in metadata ${waited}`)
     }
-    if (leader >= 0) return this.#senderTo(leader, await cluster.broker(leader))
+    if (leader >= 0) return this.#senderTo(leader, await cluster.addressOf(topic, leader))
     cluster.outdated(topic)
     throw brokerError(5)
   }

@@ -69,6 +69,17 @@ export class PlatformaticCluster implements KafkaCluster {
     return abortable(looking, options.signal)
   }
 
+  async topicWith(
+    { topic: name, partition }: TopicPartition,
+    signal?: AbortSignal,
+  ): Promise<TopicMetadata | undefined> {
+    const options = signal ? { signal } : {}
+    const topic = await this.topic(name, options)
+    const known = topic?.partitions[partition] !== undefined
+    if (topic === undefined || known || this.#ageMs(name) <= this.#settings.unknownTopicCacheMs) return topic
+    return this.topic(name, { ...options, refresh: true })
+  }
+
   cachedTopic(name: string): TopicMetadata | undefined {
     const cached = this.#topics.get(name)
     return cached && this.#fresh(cached) ? cached.topic : undefined
@@ -123,29 +134,36 @@ export class PlatformaticCluster implements KafkaCluster {
   }
 
   /**
-   * Who leads a partition. A partition number beyond the known count is believed to be wrong once the metadata is a
-   * few seconds young: partitions can be added, and a client that asks for a wrong one must not cost a look-up each time.
+   * Who leads a partition.
    * @throws KafkaError UNKNOWN_TOPIC_OR_PARTITION or LEADER_NOT_AVAILABLE.
    */
   async leader(
     { topic: name, partition }: TopicPartition,
     signal?: AbortSignal,
   ): Promise<{ broker: BrokerAddress; topicId: string; leaderEpoch: number }> {
-    const options = signal ? { signal } : {}
-    let topic = await this.topic(name, options)
-    if (topic && !topic.partitions[partition] && this.#ageMs(name) > this.#settings.unknownTopicCacheMs) {
-      topic = await this.topic(name, { ...options, refresh: true })
-    }
+    const topic = await this.topicWith({ topic: name, partition }, signal)
     const found = topic?.partitions[partition]
     if (!topic || !found) throw brokerError(brokerCodes.unknownTopicOrPartition, { subject: name })
     if (found.leader < 0) {
       this.outdated(name)
       throw brokerError(brokerCodes.leaderNotAvailable, { subject: name })
     }
-    return {
-      broker: await this.broker(found.leader, signal),
-      topicId: topic.id,
-      leaderEpoch: found.leaderEpoch,
+    const broker = await this.addressOf(name, found.leader, signal)
+    return { broker, topicId: topic.id, leaderEpoch: found.leaderEpoch }
+  }
+
+  /**
+   * Where a topic's leader listens. A leader that is no broker any more has a successor, of which the topic's metadata
+   * does not know yet.
+   * @throws KafkaError LEADER_NOT_AVAILABLE; the next look asks for the topic anew.
+   */
+  async addressOf(topic: string, leader: number, signal?: AbortSignal): Promise<BrokerAddress> {
+    try {
+      return await this.broker(leader, signal)
+    } catch (error) {
+      if (!(error instanceof KafkaError) || error.code !== brokerCodes.brokerNotAvailable) throw error
+      this.outdated(topic)
+      throw brokerError(brokerCodes.leaderNotAvailable, { subject: topic })
     }
   }
 

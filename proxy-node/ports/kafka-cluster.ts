@@ -15,6 +15,12 @@ export interface KafkaCluster {
     name: string,
     options?: { autoCreate?: boolean; refresh?: boolean; signal?: AbortSignal },
   ): Promise<TopicMetadata | undefined>
+  /**
+   * A topic's metadata, asked for anew if it has no such partition and is not just a few seconds young: partitions can
+   * be added, and a client that asks for a wrong one must not cost a look-up each time.
+   * @returns undefined for a topic that does not exist. @throws KafkaError as `topic`.
+   */
+  topicWith(partition: TopicPartition, signal?: AbortSignal): Promise<TopicMetadata | undefined>
   /** What the cache holds of a topic now, without asking anyone; undefined when it holds nothing fresh. */
   cachedTopic(name: string): TopicMetadata | undefined
   /**

@@ -3,11 +3,17 @@ import { waitAtMost } from './bounded-wait.ts'
 
 /** Wakes those who wait for something about an instance to change: its assignment, its positions. */
 export class Changes {
-  #next = Promise.withResolvers<void>()
+  readonly #waiting = new Set<() => void>()
 
   notify(): void {
-    this.#next.resolve()
-    this.#next = Promise.withResolvers<void>()
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const wake of waiting) wake()
+  }
+
+  /** How many wait now. */
+  get waiting(): number {
+    return this.#waiting.size
   }
 
   /**
@@ -15,7 +21,15 @@ export class Changes {
    * @throws the signal's reason when it aborts first.
    */
   async wait(timeoutMs: number, clock: Clock, signal: AbortSignal): Promise<void> {
-    await waitAtMost(this.#next.promise, timeoutMs, clock, signal)
+    // A promise of its own: on a shared one each wait would leave something behind until the next change, which for an
+    // instance without partitions may never come.
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.add(resolve)
+    try {
+      await waitAtMost(promise, timeoutMs, clock, signal)
+    } finally {
+      this.#waiting.delete(resolve)
+    }
     signal.throwIfAborted()
   }
 }

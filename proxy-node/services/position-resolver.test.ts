@@ -45,7 +45,7 @@ function resolving(policy: ResetPolicy, overrides: Partial<PositionResolverDeps>
         return partitions.map(where => ({ ...where, offset }))
       },
     },
-    cluster: { cachedTopic: () => undefined, topic: async name => (name === 't' ? topic(name) : undefined) },
+    cluster: { topicWith: async ({ topic: name }) => (name === 't' ? topic(name) : undefined) },
     positions,
     changes: new Changes(),
     policy,
@@ -153,4 +153,74 @@ test('an instance that is closed looks for nothing', async () => {
   closing.abort()
   await settle()
   expect([offsets(positions), resolver.busy]).toEqual([[], false])
+})
+
+test('what was just looked for in vain is not looked for again at once by a read', async () => {
+  let looks = 0
+  const { positions, resolver, clock, settle } = resolving(
+    { from: 'earliest' },
+    {
+      cluster: {
+        topicWith: async () => {
+          looks += 1
+          return topic('t')
+        },
+      },
+    },
+  )
+  positions.assignManually([{ topic: 't', partition: 9 }])
+  await settle()
+  expect(looks).toBe(1)
+  resolver.lookAgain()
+  expect(resolver.busy).toBe(false)
+  await clock.advance(100)
+  resolver.lookAgain()
+  await clock.advance(0)
+  expect(looks).toBe(2)
+})
+
+test('only positions that were found are told, and failures that follow each other leave one retry', async () => {
+  let told = 0
+  let tries = 0
+  const { positions, resolver, clock, settle } = resolving(
+    { from: 'earliest' },
+    {
+      cluster: {
+        topicWith: async ({ topic: name }) => {
+          tries += 1
+          if (tries <= 3) throw passing
+          return name === 't' ? topic(name) : undefined
+        },
+      },
+      onResolved: () => {
+        told += 1
+      },
+    },
+  )
+  positions.assignManually([{ topic: 'missing', partition: 0 }])
+  for (let round = 0; round < 3; round++) await settle()
+  await clock.advance(1000)
+  while (resolver.busy) await clock.advance(0)
+  expect([tries, told]).toEqual([4, 0])
+  positions.assignManually([t0])
+  await settle()
+  expect(told).toBe(1)
+})
+
+test('the metadata of a topic has to know its highest partition', async () => {
+  const asked: unknown[] = []
+  const { positions, settle } = resolving(
+    { from: 'earliest' },
+    {
+      cluster: {
+        topicWith: async wanted => {
+          asked.push(wanted)
+          return topic(wanted.topic)
+        },
+      },
+    },
+  )
+  positions.assignManually([t1, t0])
+  await settle()
+  expect(asked).toEqual([t1])
 })

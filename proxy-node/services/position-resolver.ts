@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/observability/logger.ts'
 import type { KafkaCluster, TopicMetadata } from '../ports/kafka-cluster.ts'
 import type { Isolation, KafkaConsumers, PartitionOffset } from '../ports/kafka-consumer.ts'
@@ -10,7 +10,7 @@ import { keyOf, type Positions, type UnresolvedPosition } from './positions.ts'
 export interface PositionResolverDeps {
   readonly group: string
   readonly consumers: Pick<KafkaConsumers, 'committed' | 'listOffsets'>
-  readonly cluster: Pick<KafkaCluster, 'cachedTopic' | 'topic'>
+  readonly cluster: Pick<KafkaCluster, 'topicWith'>
   readonly positions: Positions
   readonly changes: Changes
   readonly policy: ResetPolicy
@@ -24,6 +24,8 @@ export interface PositionResolverDeps {
 }
 
 const retryMs = 1000
+/** A read looks for what an attempt just left open no sooner than after this time. */
+const lookAgainMs = 100
 
 /**
  * Finds the positions of an instance's partitions: the committed offset, else what `auto.offset.reset` says. It
@@ -35,6 +37,9 @@ export class PositionResolver {
   #running: Promise<void> | undefined
   #again = false
   #failure: Error | undefined
+  #retry: Timer | undefined
+  /** When an attempt last left a position open. */
+  #fruitlessAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: PositionResolverDeps) {
     this.#deps = deps
@@ -57,6 +62,14 @@ export class PositionResolver {
     this.#running ??= this.#run()
   }
 
+  /**
+   * Looks for open positions, unless that was just done in vain: an attempt may be answered without asking anyone, and a
+   * read that waits for its end and starts the next would leave the event loop to nobody else.
+   */
+  lookAgain(): void {
+    if (this.#deps.clock.monotonic() - this.#fruitlessAt >= lookAgainMs) this.start()
+  }
+
   async #run(): Promise<void> {
     // Let the caller finish first, so that several starts in a row are one attempt.
     await Promise.resolve()
@@ -65,7 +78,9 @@ export class PositionResolver {
       await this.#attempt()
     }
     this.#running = undefined
-    this.#deps.changes.notify()
+    const { changes, clock, positions } = this.#deps
+    if (positions.unresolved().length > 0) this.#fruitlessAt = clock.monotonic()
+    changes.notify()
   }
 
   async #attempt(): Promise<void> {
@@ -75,7 +90,10 @@ export class PositionResolver {
       if (this.#deps.closed.aborted) return
       if (error instanceof KafkaError && error.retriable) {
         this.#deps.log.debug({ group: this.#deps.group, err: error }, 'positions cannot be found now')
-        this.#deps.clock.after(retryMs, () => this.start())
+        this.#retry ??= this.#deps.clock.after(retryMs, () => {
+          this.#retry = undefined
+          this.start()
+        })
       } else this.#failure = error instanceof Error ? error : new Error(String(error))
     }
   }
@@ -92,7 +110,7 @@ export class PositionResolver {
       const wanted = present.filter(asked => asked.target === target)
       if (wanted.length > 0) await this.#resolveAt(wanted, target)
     }
-    this.#deps.onResolved()
+    if (present.length > 0) this.#deps.onResolved()
     return failure ?? noOffset
   }
 
@@ -100,24 +118,26 @@ export class PositionResolver {
   async #present(
     open: readonly UnresolvedPosition[],
   ): Promise<{ present: UnresolvedPosition[]; failure: Error | undefined }> {
-    const names = [...new Set(open.map(({ topic }) => topic))]
-    const found = await Promise.allSettled(names.map(name => this.#topic(name)))
-    const topics = new Map<string, TopicMetadata | undefined>()
+    const { cluster, closed } = this.#deps
+    // The highest partition of each topic: metadata that has it has the others.
+    const highest = new Map<string, number>()
+    for (const { topic, partition } of open)
+      highest.set(topic, Math.max(partition, highest.get(topic) ?? partition))
+    const found = await Promise.allSettled(
+      [...highest].map(([topic, partition]) => cluster.topicWith({ topic, partition }, closed)),
+    )
+    const topics = new Map<string, TopicMetadata>()
     let failure: Error | undefined
-    for (const [index, result] of found.entries()) {
-      if (result.status === 'fulfilled') topics.set(names[index] ?? '', result.value)
-      else if (result.reason instanceof KafkaError && result.reason.retriable) throw result.reason
+    for (const result of found) {
+      if (result.status === 'fulfilled') {
+        if (result.value !== undefined) topics.set(result.value.name, result.value)
+      } else if (result.reason instanceof KafkaError && result.reason.retriable) throw result.reason
       else failure = result.reason instanceof Error ? result.reason : new Error(String(result.reason))
     }
     const present = open.filter(
       ({ topic, partition }) => topics.get(topic)?.partitions[partition] !== undefined,
     )
     return { present, failure }
-  }
-
-  async #topic(name: string): Promise<TopicMetadata | undefined> {
-    const { cluster, closed } = this.#deps
-    return cluster.cachedTopic(name) ?? (await cluster.topic(name, { signal: closed }))
   }
 
   /** @returns those for which the group has committed nothing. */

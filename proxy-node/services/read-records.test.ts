@@ -50,10 +50,11 @@ function scripted(
   positions.assignGeneration([t0, t1], member)
   for (const asked of positions.unresolved()) positions.resolve(asked, 0n, true)
   const requests: FetchRequest[] = []
-  const resolver: Pick<PositionResolver, 'busy' | 'failure' | 'start'> = {
+  const resolver: Pick<PositionResolver, 'busy' | 'failure' | 'start' | 'lookAgain'> = {
     busy: false,
     failure: undefined,
     start: () => undefined,
+    lookAgain: () => undefined,
   }
   const source: ReadSource = {
     positions,

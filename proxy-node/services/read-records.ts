@@ -122,7 +122,7 @@ export class RecordRead {
 
   async *#slice(hungry: boolean): AsyncGenerator<Buffer, void> {
     const { positions, resolver, memory } = this.#source
-    if (positions.unresolved().length > 0) resolver.start()
+    if (positions.unresolved().length > 0) resolver.lookAgain()
     const readable = this.#firstOf(positions.readable())
     if (readable.length === 0) return this.#awaitPositions()
     const left = this.#limits.maxBytes - this.#bytes

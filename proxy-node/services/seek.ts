@@ -7,7 +7,7 @@ import { keyOf, type Positions } from './positions.ts'
 export interface SeekDeps {
   readonly positions: Positions
   readonly consumers: Pick<KafkaConsumers, 'listOffsets'>
-  readonly cluster: Pick<KafkaCluster, 'topic'>
+  readonly cluster: Pick<KafkaCluster, 'topicWith'>
   readonly isolation: Isolation
 }
 
@@ -50,7 +50,7 @@ async function seekTimestamps(
     const key = keyOf({ topic, partition })
     if (named.has(key)) throw new RestError('illegalState', `Duplicate key ${topic}-${partition}`)
     named.add(key)
-    const found = await cluster.topic(topic, { signal })
+    const found = await cluster.topicWith({ topic, partition }, signal)
     // The original asks the brokers for 60 s and answers the same.
     if (found?.partitions[partition] === undefined)
       throw new RestError('kafkaRetriable', `The partition ${topic}-${partition} is not present in metadata.`)

@@ -93,6 +93,10 @@ describe('a broker that dies', () => {
     const { topic, leaders } = await spreadTopic()
     for (const partition of [0, 1, 2]) await produce(topic, ['before'], partition)
     const [dead = 0] = leaders
+    // Known, and asked for by nobody when its leader dies.
+    const quiet = await spreadTopic()
+    const ofDead = quiet.leaders.indexOf(dead)
+    await produce(quiet.topic, ['quiet'], ofDead)
     await kafka.kill(dead)
     const fetched = await fetchAll(topic, [0n, 0n, 0n])
     const alive = fetched.filter(({ error }) => error === undefined)
@@ -105,6 +109,11 @@ describe('a broker that dies', () => {
     expect(
       await until('the dead broker is gone', async () => (await driver.cluster.brokers()).length === 2),
     ).toBe(true)
+    await until('the quiet topic is read at its new leader', async () => {
+      const fetched = await fetchOne(driver, { topic: quiet.topic, partition: ofDead, offset: 0n })
+      if (fetched.error) expect(fetched.error).toMatchObject({ retriable: true })
+      return fetched.records.length === 1
+    })
     await kafka.restart(dead)
     await until('it is back', async () => (await driver.cluster.brokers()).length === 3)
   }, 120_000)

@@ -181,8 +181,8 @@ describe('a lost answer', () => {
   /** A producer whose connections go through a relay. */
   async function relayed(options: Parameters<TestKafkaDrivers['producer']>[0] = {}) {
     const relay = await TcpRelay.start(kafkaAddress())
-    const broker = async () => ({ host: '127.0.0.1', port: relay.port })
-    return { relay, producer: drivers.producer(options, { broker }) }
+    const addressOf = async () => ({ host: '127.0.0.1', port: relay.port })
+    return { relay, producer: drivers.producer(options, { addressOf }) }
   }
 
   test('the batch is sent again, and written once', async () => {

@@ -263,6 +263,18 @@ describe('assignments - contract v2 §2.12', () => {
     expect((await client.read('?timeout=100')).text).toBe('[]')
   })
 
+  test('a read that has nothing else to wait for than a partition that does not exist leaves the node to others', async () => {
+    const client = await newClient()
+    await client.assign([await newTopic(), 9])
+    let others = 0
+    const timer = setInterval(() => {
+      others += 1
+    }, 10)
+    expect((await client.read('?timeout=1000')).text).toBe('[]')
+    clearInterval(timer)
+    expect(others).toBeGreaterThan(10)
+  })
+
   test.each([
     [{}, 'assign.arg3.partitions must not be null (was null)'],
     [{ partitions: [{ topic: 't' }] }, 'assign.arg3.partitions[0].partition must not be null (was null)'],

@@ -52,10 +52,10 @@ export class TestKafkaDrivers {
     })
   }
 
-  /** @param brokers where a broker is reached, if not where Kafka says. */
+  /** @param leaders where a leader is reached, if not where Kafka says. */
   producer(
     options: Partial<ProducerOptions> = {},
-    brokers: { broker: KafkajsProducerDeps['cluster']['broker'] } = this.cluster,
+    leaders: Pick<KafkajsProducerDeps['cluster'], 'addressOf'> = this.cluster,
   ): BatchProducer {
     const cluster = this.cluster
     const producer = createKafkajsProducer({
@@ -72,7 +72,7 @@ export class TestKafkaDrivers {
         cachedTopic: topic => cluster.cachedTopic(topic),
         topic: topic => cluster.topic(topic),
         outdated: topic => cluster.outdated(topic),
-        broker: id => brokers.broker(id),
+        addressOf: (topic, leader) => leaders.addressOf(topic, leader),
       },
       clock: systemClock,
       log: silentLogger,
