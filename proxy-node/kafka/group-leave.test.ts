@@ -103,6 +103,27 @@ describe('settled', () => {
     await membership.settled(60_000)
   })
 
+  test('waits for the next assignment while one is being revoked', async () => {
+    const membership = await rig.stable({ topics: ['t', 'u'] })
+    const revoked = Promise.withResolvers<void>()
+    rig.revoking = () => revoked.promise
+    membership.setTopics(['t'])
+    await turns()
+    expect(membership.state).toBe('revoking')
+    let settled = false
+    const waiting = membership.settled(60_000).then(() => {
+      settled = true
+    })
+    await turns()
+    expect(settled).toBe(false)
+    revoked.resolve()
+    await turns()
+    await rig.broker.joins[1]?.answer({})
+    await rig.broker.syncs[1]?.answer(assigned(0))
+    await waiting
+    expect(membership.state).toBe('stable')
+  })
+
   test('resolves after its time, and rejects when aborted', async () => {
     const membership = await rig.join()
     const waiting = membership.settled(1000)

@@ -116,7 +116,9 @@ export class StaticMembership implements GroupMembership {
   }
 
   async settled(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (this.#held() || this.#end.signal.aborted) return
+    // One that is being revoked is over for whoever waits.
+    const isStable = this.#state === 'stable' && this.#held() !== undefined
+    if (isStable || this.#end.signal.aborted) return
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = this.#deps.clock.after(timeoutMs, resolve)
     this.#settling.add(resolve)

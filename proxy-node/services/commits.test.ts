@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../shared/clock.ts'
 import { silentLogger } from '../../shared/observability/logger.ts'
+import { ManualClock } from '../../test/support/manual-clock.ts'
 import type { TopicMetadata } from '../ports/kafka-cluster.ts'
 import type { CommittedOffset, GroupMember } from '../ports/kafka-consumer.ts'
 import { KafkaError } from '../ports/kafka-error.ts'
@@ -40,7 +41,7 @@ function committing(answers: (() => Promise<void>)[] = [], overrides: Partial<Co
         return (answers.shift() ?? (async () => undefined))()
       },
     },
-    cluster: { topic: async name => (name === 't' ? metadata : undefined) },
+    cluster: { topicWith: async ({ topic }) => (topic === 't' ? metadata : undefined) },
     positions,
     mayServe: async () => true,
     gone: () => new InstanceGone('lost'),
@@ -112,6 +113,51 @@ describe('Commits', () => {
     positions.confirm()
     await commits.autoCommit(positions.uncommitted(), 0)
     expect(sent).toHaveLength(5)
+  })
+
+  test('an auto-commit takes what is uncommitted in its turn: an explicit commit that is under way is not undone', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits, positions, sent, handOut } = committing([() => gate.promise])
+    handOut(10n)
+    positions.confirm()
+    const explicit = commits.commitOffsets([{ ...t0, offset: 5n, metadata: '' }], member(1), signal)
+    // It is sent, and the timer fires before it is answered.
+    while (sent.length === 0) await Promise.resolve()
+    const auto = commits.autoCommitInTurn()
+    gate.resolve()
+    await Promise.all([explicit, auto])
+    expect(sent.map(({ offsets }) => offsets[0]?.offset)).toEqual([5n])
+    expect(await commits.autoCommitInTurn()).toBe(false)
+  })
+
+  test('idle waits for a commit without a body that is under way', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits, positions, events, handOut } = committing([() => gate.promise])
+    handOut(7n)
+    positions.confirm()
+    void commits.commitConfirmed()
+    const idle = commits.idle().then(() => events.push('idle'))
+    await Promise.resolve()
+    gate.resolve()
+    await idle
+    expect(events).toEqual(['confirmed committed', 'idle'])
+  })
+
+  test('a topic that is gone holds up what comes after it for a second at most', async () => {
+    const clock = new ManualClock()
+    const unknown = () => Promise.reject(failure('UNKNOWN_TOPIC_OR_PARTITION', true))
+    const { commits, positions, sent, handOut } = committing(
+      Array.from({ length: 100 }, () => unknown),
+      { clock, commitTimeoutMs: 60_000 },
+    )
+    handOut(7n)
+    positions.confirm()
+    let over = false
+    void commits.commitConfirmed().then(() => {
+      over = true
+    })
+    for (let tries = 0; tries < 20; tries++) await clock.advance(100)
+    expect([over, sent.length]).toEqual([true, 10])
   })
 
   test('being fenced is told once and for all', async () => {

@@ -12,7 +12,7 @@ import { keyOf, type PendingCommit, type Positions } from './positions.ts'
 export interface CommitsDeps {
   readonly group: string
   readonly consumers: Pick<KafkaConsumers, 'commit'>
-  readonly cluster: Pick<KafkaCluster, 'topic'>
+  readonly cluster: Pick<KafkaCluster, 'topicWith'>
   readonly positions: Positions
   /** Whether this node still holds the instance: asked right before each OffsetCommit. */
   readonly mayServe: () => Promise<boolean>
@@ -27,6 +27,8 @@ export interface CommitsDeps {
 }
 
 const backoffMs = 100
+/** How long a broker that does not know a topic may lag behind; after that the topic is gone. */
+const unknownTopicMs = 1000
 
 /**
  * The offset commits of one instance: one OffsetCommit at a time, in the order in which they were asked for, so that
@@ -49,6 +51,27 @@ export class Commits {
    */
   async autoCommit(pending: readonly PendingCommit[], timeoutMs: number): Promise<void> {
     if (pending.length === 0) return
+    await this.#autoCommit(() => pending, timeoutMs)
+  }
+
+  /**
+   * Commits confirmed positions that were not committed yet when its turn comes: an explicit commit that is under way
+   * may be about them. Once; never throws.
+   * @returns whether there was anything to commit.
+   */
+  async autoCommitInTurn(): Promise<boolean> {
+    const { positions } = this.#deps
+    if (positions.uncommitted().length === 0) return false
+    await this.#autoCommit(() => positions.uncommitted(), 0)
+    return true
+  }
+
+  /** Resolves when the commits that were asked for have ended, however. */
+  async idle(): Promise<void> {
+    await this.#queue.run(async () => undefined)
+  }
+
+  async #autoCommit(pending: () => readonly PendingCommit[], timeoutMs: number): Promise<void> {
     try {
       await this.#enqueue(pending, timeoutMs)
       this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'auto', outcome: 'committed' })
@@ -66,7 +89,7 @@ export class Commits {
     const pending = this.#deps.positions.confirmed()
     if (pending.length === 0) return
     try {
-      await this.#enqueue(pending, this.#deps.commitTimeoutMs)
+      await this.#enqueue(() => pending, this.#deps.commitTimeoutMs)
       this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'confirmed', outcome: 'committed' })
     } catch (error) {
       this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'confirmed', outcome: 'failed' })
@@ -92,22 +115,36 @@ export class Commits {
       member: this.#deps.positions.handedOutBy(offset) ?? current,
     }))
     try {
-      await this.#enqueue(pending, this.#deps.commitTimeoutMs, signal)
+      await this.#enqueue(
+        () => pending,
+        this.#deps.commitTimeoutMs,
+        // In its turn: the next one must see it.
+        () => {
+          for (const offset of offsets) this.#deps.positions.committedByClient(offset)
+        },
+        signal,
+      )
     } catch (error) {
       this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'explicit', outcome: 'failed' })
       throw error
     }
-    for (const offset of offsets) this.#deps.positions.committedByClient(offset)
     this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'explicit', outcome: 'committed' })
   }
 
-  #enqueue(pending: readonly PendingCommit[], timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  /** @param onCommitted called when all were accepted, before the next commit begins. */
+  #enqueue(
+    pending: () => readonly PendingCommit[],
+    timeoutMs: number,
+    onCommitted?: () => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     return this.#queue.run(async () => {
       const deadline = this.#deps.clock.monotonic() + timeoutMs
-      for (const [member, commits] of Map.groupBy(pending, commit => commit.member)) {
+      for (const [member, commits] of Map.groupBy(pending(), commit => commit.member)) {
         await this.#send(member, commits, deadline, signal)
         this.#deps.positions.committed(commits)
       }
+      onCommitted?.()
     }, signal)
   }
 
@@ -118,6 +155,7 @@ export class Commits {
     signal?: AbortSignal,
   ): Promise<void> {
     const { group, consumers, clock } = this.#deps
+    const unknownUntil = Math.min(deadline, clock.monotonic() + unknownTopicMs)
     for (;;) {
       if (!(await this.#deps.mayServe())) throw this.#deps.gone()
       try {
@@ -125,7 +163,10 @@ export class Commits {
       } catch (error) {
         if (!(error instanceof KafkaError)) throw error
         if (error.kind === 'FENCED_INSTANCE_ID') this.#deps.onFenced()
-        if (!error.retriable || clock.monotonic() + backoffMs >= deadline) throw error
+        // A deleted topic fails the whole commit, though the broker has taken the rest of it: trying on and on would hold
+        // up what comes after it, a rebalance among that.
+        const until = error.kind === 'UNKNOWN_TOPIC_OR_PARTITION' ? unknownUntil : deadline
+        if (!error.retriable || clock.monotonic() + backoffMs >= until) throw error
         await clock.sleep(backoffMs, signal)
       }
     }
@@ -137,7 +178,7 @@ export class Commits {
    */
   async #checkPartitions(offsets: readonly CommittedOffset[], signal: AbortSignal): Promise<void> {
     for (const { topic, partition } of offsets) {
-      const found = await this.#deps.cluster.topic(topic, { signal })
+      const found = await this.#deps.cluster.topicWith({ topic, partition }, signal)
       if (found?.partitions[partition] === undefined)
         throw new RestError(
           'kafkaRetriable',

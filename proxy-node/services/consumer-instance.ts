@@ -331,9 +331,10 @@ export class ConsumerInstance {
   /** Auto-commits what is confirmed, once more. */
   async #commitLast(): Promise<void> {
     const { clock, settings } = this.#deps
-    const pending = this.settings.autoCommit ? this.#parts.positions.uncommitted() : []
-    const committed = this.#parts.commits.autoCommit(pending, settings.instanceCloseTimeoutMs)
-    // Earlier commits may still be tried while Kafka is away, and this one waits for its turn.
+    const { commits, positions } = this.#parts
+    const pending = this.settings.autoCommit ? positions.uncommitted() : []
+    // Earlier commits, one without a body among them, may still be under way: the member must not leave before.
+    const committed = commits.autoCommit(pending, settings.instanceCloseTimeoutMs).then(() => commits.idle())
     await waitAtMost(committed, settings.instanceCloseTimeoutMs, clock)
   }
 
@@ -367,19 +368,16 @@ export class ConsumerInstance {
 
   /** During a rebalance there is no assignment for a moment: what needs one waits for the next. */
   async #assignmentKnown(signal: AbortSignal): Promise<void> {
-    const { isMember, member } = this.#parts.subscription
-    if (isMember && member === undefined)
-      await this.#parts.subscription.settled(this.#deps.settings.subscriptionWaitMs, signal)
+    await this.#parts.subscription.assignmentKnown(this.#deps.settings.subscriptionWaitMs, signal)
   }
 
   #scheduleAutoCommit(): void {
     if (!this.settings.autoCommit || this.#closed.signal.aborted) return
     const { clock, settings } = this.#deps
     this.#autoCommitTimer = clock.after(settings.autoCommitIntervalMs, () => {
-      const pending = this.#parts.positions.uncommitted()
       void this.#parts.commits
-        .autoCommit(pending, 0)
-        .then(() => (pending.length > 0 ? this.#parts.record() : undefined))
+        .autoCommitInTurn()
+        .then(committed => (committed ? this.#parts.record() : undefined))
         .finally(() => this.#scheduleAutoCommit())
     })
   }

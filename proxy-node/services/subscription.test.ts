@@ -70,6 +70,7 @@ function subscribing(commit: (offsets: readonly CommittedOffset[]) => Promise<vo
       if (found instanceof KafkaError) throw found
       return found
     },
+    topicWith: ({ topic }: TopicPartition) => cluster.topic(topic),
     topics: async (): Promise<readonly TopicMetadata[]> =>
       [...topics.values()].flatMap(found => (found instanceof KafkaError ? [] : [found])),
   }

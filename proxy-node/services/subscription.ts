@@ -220,6 +220,11 @@ export class Subscription {
       await changes.wait(deadline - clock.monotonic(), clock, signal)
   }
 
+  /** Waits, for at most `timeoutMs`, until the assignment is known again that a rebalance has taken. */
+  async assignmentKnown(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    await this.#membership?.settled(timeoutMs, signal)
+  }
+
   /**
    * What keeps a read from being answered with records (contract v2 §2.11: an invalid or a forbidden topic shows at
    * the next read, as 400 / 40002 or 403 / 40301).
@@ -318,8 +323,16 @@ export class Subscription {
   }
 
   async #autoCommit(): Promise<void> {
-    const { autoCommit, commits, positions, settings } = this.#deps
-    if (autoCommit) await commits.autoCommit(positions.uncommitted(), settings.instanceCloseTimeoutMs)
+    const { autoCommit, commits, positions, settings, clock } = this.#deps
+    const committed = autoCommit
+      ? commits.autoCommit(positions.uncommitted(), settings.instanceCloseTimeoutMs)
+      : Promise.resolve()
+    // Commits that are under way are for the assignment that ends.
+    await waitAtMost(
+      committed.then(() => commits.idle()),
+      settings.instanceCloseTimeoutMs,
+      clock,
+    )
   }
 
   /** Topics whose existence matters to this instance. */

@@ -22,6 +22,8 @@ export class TopicChecks {
   readonly #deps: TopicChecksDeps
   readonly #problems = new Map<string, KafkaError>()
   #running: Promise<void> | undefined
+  /** Counts `clear`: what was asked before says nothing of the topics after it. */
+  #subject = 0
 
   constructor(deps: TopicChecksDeps) {
     this.#deps = deps
@@ -38,9 +40,11 @@ export class TopicChecks {
     return undefined
   }
 
-  /** Forgets what was found about earlier topics. */
+  /** Forgets what was found about earlier topics, and what an attempt under way will find. */
   clear(): void {
     this.#problems.clear()
+    this.#subject += 1
+    this.#running = undefined
   }
 
   /**
@@ -54,19 +58,22 @@ export class TopicChecks {
       name => isTopicName(name) && (this.#problems.has(name) || cluster.cachedTopic(name) === undefined),
     )
     if (open.length === 0 || this.#running !== undefined) return
-    this.#running = this.#ask(open, autoCreate).finally(() => {
-      this.#running = undefined
+    const running = this.#ask(open, autoCreate).finally(() => {
+      if (this.#running === running) this.#running = undefined
       changes.notify()
     })
+    this.#running = running
   }
 
   async #ask(names: readonly string[], autoCreate: boolean): Promise<void> {
     const { cluster, closed, log } = this.#deps
+    const subject = this.#subject
     for (let from = 0; from < names.length; from += topicsAtOnce) {
       const some = names.slice(from, from + topicsAtOnce)
       const answers = await Promise.allSettled(
         some.map(name => cluster.topic(name, { autoCreate, signal: closed })),
       )
+      if (subject !== this.#subject) return
       for (const [index, answer] of answers.entries()) {
         const topic = some[index] ?? ''
         this.#problems.delete(topic)
