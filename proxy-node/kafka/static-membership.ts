@@ -116,9 +116,7 @@ export class StaticMembership implements GroupMembership {
   }
 
   async settled(timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    // One that is being revoked is over for whoever waits.
-    const isStable = this.#state === 'stable' && this.#held() !== undefined
-    if (isStable || this.#end.signal.aborted) return
+    if ((this.#state === 'stable' && this.#held()) || this.#end.signal.aborted) return
     const { promise, resolve } = Promise.withResolvers<void>()
     const timer = this.#deps.clock.after(timeoutMs, resolve)
     this.#settling.add(resolve)

@@ -149,7 +149,7 @@ export interface GroupMembership {
   readonly problem: Error | undefined
   /** Replaces the subscription; rejoins when the topics differ. */
   setTopics(topics: readonly string[]): void
-  /** Resolves at the next stable assignment (at once if stable), or after `timeoutMs`. */
+  /** Resolves at the next stable assignment (at once if stable; one that is being revoked is none), or after `timeoutMs`. */
   settled(timeoutMs: number, signal?: AbortSignal): Promise<void>
   /**
    * Leaves the group: the broker removes the static member at once. Never rejects: what the broker could not be told
