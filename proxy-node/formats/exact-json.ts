@@ -9,6 +9,11 @@ export function exactValue(json: EmbeddedJson): unknown {
   return JSON.parse(json.text, exactNumber)
 }
 
+/** The parsed value of request JSON with doubles only, as a validator wants it: it knows no bigint. */
+export function doublesOf(json: EmbeddedJson): unknown {
+  return longDigits.test(json.text) ? JSON.parse(json.text) : json.value
+}
+
 const longDigits = /\d{16}/
 const wholeNumber = /^-?\d{1,20}$/
 

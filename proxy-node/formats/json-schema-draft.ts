@@ -119,11 +119,15 @@ function mapValues(object: JsonObject, map: (key: string, value: unknown) => unk
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(key, value)]))
 }
 
-/** OpenAPI's `nullable` means nothing in JSON Schema; ajv obeys it, and refuses it where no `type` stands beside. */
+/**
+ * Words that mean nothing in JSON Schema and that ajv obeys. OpenAPI's `nullable`, which it also refuses where no `type`
+ * stands beside; and its own `$async`, which makes checking a promise: every value would pass, and a rejection that
+ * nobody awaits would end the process.
+ */
 function withoutForeignWords(schema: unknown): unknown {
-  return mapSchemas(schema, object => {
+  return mapSchemas(schema, ({ $async: _async, ...object }) => {
     if (typeof object['nullable'] !== 'boolean') return object
-    const { nullable: _, ...rest } = object
+    const { nullable: _nullable, ...rest } = object
     return rest
   })
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
+import { parseProduce } from '../../shared/rest/v2-shapes.ts'
 import { jsonSchemaAndValues } from '../../test/support/json-schema-samples.ts'
 import { checkProperty } from '../../test/support/property.ts'
 import { CpuGuard, type WorkGuard } from './cpu-guard.ts'
@@ -134,6 +135,52 @@ describe('JSON Schema drafts', () => {
     [{}, JSON.parse('{"then":{"const":"a"},"if":true}'), 'b'],
   ])('%j %j refuses %j', (named, schema, value) => {
     expect(() => encoded(codecOf({ ...named, ...schema }), value)).toThrow(badRequest(expect.any(String)))
+  })
+
+  test.each([
+    ['at the top', { $async: true, properties: { a: { type: 'integer' } } }, {}],
+    ['below', { properties: { a: { $async: true, type: 'integer' } } }, {}],
+    ['of another kind', { $async: 'yes', properties: { a: { type: 'integer' } } }, {}],
+    [
+      'referred to',
+      { $ref: 'b.json' },
+      { 'b.json': { $async: true, properties: { a: { type: 'integer' } } } },
+    ],
+  ])(
+    '$async, a word of ajv, lets nothing through and leaves no promise behind: %s',
+    async (_, schema, references) => {
+      const rejected: unknown[] = []
+      const note = (reason: unknown) => rejected.push(reason)
+      process.on('unhandledRejection', note)
+      try {
+        const codec = codecOf(schema, references)
+        expect(encoded(codec, { a: 1 })).toBe('{"a":1}')
+        expect(() => encoded(codec, { a: 'x' })).toThrow(badRequest(expect.stringContaining('#/a')))
+        await new Promise(resolve => setImmediate(resolve))
+        expect(rejected).toEqual([])
+      } finally {
+        process.off('unhandledRejection', note)
+      }
+    },
+  )
+
+  test('a property may be called $async', () => {
+    const codec = codecOf({ properties: { $async: { type: 'integer' } } })
+    expect(encoded(codec, { $async: 1 })).toBe('{"$async":1}')
+    expect(() => encoded(codec, { $async: 'x' })).toThrow(badRequest(expect.stringContaining('async')))
+  })
+
+  test.each([
+    [{ type: 'integer' }, '1234567890123456789'],
+    [{ type: 'number' }, '-9007199254740993'],
+    [{ enum: [Number('1234567890123456789')] }, '1234567890123456789'],
+    [{ items: { type: 'integer' }, uniqueItems: true }, '[1234567890123456789,1]'],
+  ])('whole numbers beyond 2^53 are numbers, and keep their digits: %j %s', (schema, text) => {
+    const body = new TextEncoder().encode(`{"records":[{"value":${text}}]}`)
+    const [record] = parseProduce(body, 'produce.arg2', { depthMax: 9, recordsMax: 1 }).records
+    expect(String(codecOf(schema).encode(record?.value ?? null))).toBe(text)
+    const refused = codecOf({ items: { type: 'string' }, type: ['array', 'string'] })
+    expect(() => refused.encode(record?.value ?? null)).toThrow(badRequest(expect.any(String)))
   })
 
   test.each([

@@ -1,7 +1,7 @@
 import type { Ajv, ErrorObject, ValidateFunction } from 'ajv'
 import { RestError } from '../../shared/errors/rest-error.ts'
 import { CpuTimeExceeded, type WorkGuard } from './cpu-guard.ts'
-import { isJsonObject } from './exact-json.ts'
+import { doublesOf, isJsonObject } from './exact-json.ts'
 import { excerpt } from './excerpt.ts'
 import {
   type EmbeddedJson,
@@ -75,7 +75,7 @@ class JsonSchemaCodec implements SchemaCodec {
   }
 
   encode(json: EmbeddedJson | null): Buffer {
-    const value = json === null ? null : json.value
+    const value = json === null ? null : doublesOf(json)
     const text = json === null ? 'null' : json.text
     const error = this.#violation(value, text.length)
     if (error !== undefined) throw new RestError('badPayload', excerpt(violationText(error, value)))
@@ -189,6 +189,8 @@ function compile({ text, references }: SchemaSource): Compiled {
     referred.map(({ name, schema }) => ({ name, schema: inWordsOf(common, draftOf(schema), schema) })),
   )
   const validate = ajv.compile(root as object | boolean)
+  // See withoutForeignWords: should one be left, no value may pass unchecked.
+  if ('$async' in validate) throw new SchemaRefused('a JSON Schema must not be asynchronous')
   // Printed anew: the source text can spell a keyword with escapes.
   const texts = JSON.stringify([schema, ...referred.map(({ schema }) => schema)])
   return {

@@ -43,13 +43,15 @@ function isBlank(text: string): boolean {
   return !/[^ \t\r\n]/.test(text)
 }
 
+/** Beyond this no range has room for a number, and making a bigint takes time by the square of its digits. */
+const wholeNumber = /^-?\d{1,40}$/
 /** Only such texts can hold an integer that a double rounds; all others skip the slower parse. */
 const hasLongNumber = /\d{16}/
 
 function keepIntegers(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
   const source = context?.source
-  return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value
+  return source !== undefined && wholeNumber.test(source) ? BigInt(source) : value
 }
 
 /**

@@ -170,3 +170,13 @@ test('compactJson keeps everything but white space between tokens', () => {
   expect(compactJson(' { "a b" : [ 1 , "x\\\\" , " " ] }\n')).toBe('{"a b":[1,"x\\\\"," "]}')
   expect(compactJson(' 12 ')).toBe('12')
 })
+
+test('a number without end is parsed in a moment, and refused in a short text', () => {
+  // As a bigint this would take hours.
+  const digits = '9'.repeat(30_000_000)
+  const message = errorOf(() => produce(`{"records":[{"value":1,"partition":${digits}}]}`))
+  expect(message).toMatch(/^400\/400 Numeric value \(Infinity\) out of range of int/)
+  expect(errorOf(() => produce(`{"records":[{"value":1,"partition":${'9'.repeat(30)}}]}`))).toContain(
+    '9'.repeat(30),
+  )
+})
