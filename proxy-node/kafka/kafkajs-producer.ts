@@ -37,6 +37,8 @@ class KafkajsProducer implements BatchProducer {
   readonly #deps: KafkajsProducerDeps
   readonly #senders = new Map<number, BrokerSender>()
   #sequences: Pick<ProducerSequences, 'identify' | 'written' | 'refused' | 'lost' | 'forget'>
+  /** The leader that was last sent to, or is about to be: it is there, as far as anyone knows. */
+  #leader: BrokerSender | undefined
   #stopped = false
 
   constructor(deps: KafkajsProducerDeps) {
@@ -53,7 +55,12 @@ class KafkajsProducer implements BatchProducer {
   ): Promise<{ baseOffset: bigint }> {
     const key = partitionKey(topic, partition)
     const sender = await this.#leaderOf(topic, partition)
-    const identity = await this.#identify(key, records)
+    this.#leader = sender
+    const identity = await this.#identify(key, records).catch(error => {
+      // As below: without an id for the batch it does not even get to its leader.
+      this.#deps.cluster.outdated(topic)
+      throw error
+    })
     const compressor = compressors[this.#deps.options.compression]
     const batch = await encodeRecordBatch(records, compressor, identity)
     let answer: PartitionAnswer
@@ -125,9 +132,9 @@ class KafkajsProducer implements BatchProducer {
   }
 
   async #newProducerId(): Promise<ProducerId> {
-    const [sender] = this.#senders.values()
-    if (!sender) throw brokerError(8)
-    return sender.initProducerId()
+    // Any broker gives one. Not the first that was ever met: it may be gone for good.
+    if (!this.#leader) throw brokerError(8)
+    return this.#leader.initProducerId()
   }
 
   async #leaderOf(topic: string, partition: number): Promise<BrokerSender> {

@@ -177,6 +177,32 @@ describe('acks', () => {
   })
 })
 
+test('a first leader that is gone for good does not keep the producer from getting its id at the next', async () => {
+  const topic = await newTopic()
+  const metadata = (await drivers.cluster.topic(topic)) ?? expect.fail()
+  const [host = '', port] = kafkaAddress().split(':')
+  let leader = 1
+  const outdated: string[] = []
+  const producer = drivers.producer(
+    {},
+    {
+      cachedTopic: () => undefined,
+      topic: async () => ({
+        ...metadata,
+        partitions: metadata.partitions.map(each => ({ ...each, leader })),
+      }),
+      outdated: name => outdated.push(name),
+      // Nobody listens on port 1.
+      addressOf: async (_, id) => (id === 1 ? { host, port: 1 } : { host, port: Number(port) }),
+    },
+  )
+  const batch = [record('k', 'v')]
+  expect(await failureOf(producer.send(topic, 0, batch))).toMatchObject({ retriable: true })
+  expect(outdated).toEqual([topic])
+  leader = 2
+  expect(await producer.send(topic, 0, batch)).toEqual({ baseOffset: 0n })
+})
+
 describe('a lost answer', () => {
   /** A producer whose connections go through a relay. */
   async function relayed(options: Parameters<TestKafkaDrivers['producer']>[0] = {}) {

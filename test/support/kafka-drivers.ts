@@ -52,10 +52,10 @@ export class TestKafkaDrivers {
     })
   }
 
-  /** @param leaders where a leader is reached, if not where Kafka says. */
+  /** @param changes what the producer is told of the cluster, if not what Kafka says: where a leader is reached, or who leads. */
   producer(
     options: Partial<ProducerOptions> = {},
-    leaders: Pick<KafkajsProducerDeps['cluster'], 'addressOf'> = this.cluster,
+    changes: Partial<KafkajsProducerDeps['cluster']> = {},
   ): BatchProducer {
     const cluster = this.cluster
     const producer = createKafkajsProducer({
@@ -72,7 +72,8 @@ export class TestKafkaDrivers {
         cachedTopic: topic => cluster.cachedTopic(topic),
         topic: topic => cluster.topic(topic),
         outdated: topic => cluster.outdated(topic),
-        addressOf: (topic, leader) => leaders.addressOf(topic, leader),
+        addressOf: (topic, leader) => cluster.addressOf(topic, leader),
+        ...changes,
       },
       clock: systemClock,
       log: silentLogger,
