@@ -21,7 +21,7 @@ export class AvroDecoderCompiler {
     if (type instanceof types.WrappedUnionType) return this.#union(type.types, taggedBranch)
     if (type instanceof types.ArrayType) return arrayDecoder(this.compile(type.itemsType))
     if (type instanceof types.MapType) return mapDecoder(this.compile(type.valuesType))
-    if (type instanceof types.EnumType) return enumDecoder(type)
+    if (type instanceof types.EnumType) return this.#enum(type)
     if (type instanceof types.FixedType) {
       const { size } = type
       return reader => JSON.stringify(reader.fixed(size))
@@ -35,6 +35,14 @@ export class AvroDecoderCompiler {
   compileTop(type: Type): AvroDecoder {
     if (!(type instanceof avsc.types.WrappedUnionType)) return this.compile(type)
     return this.#union(type.types, branch => this.compile(branch))
+  }
+
+  /** Made once for each: a schema of a few lines can name an enum of many symbols in every field. */
+  #enum(type: InstanceType<typeof avsc.types.EnumType>): AvroDecoder {
+    const name = type.name ?? ''
+    const decode = this.#named.get(name) ?? enumDecoder(type)
+    this.#named.set(name, decode)
+    return decode
   }
 
   #record(type: InstanceType<typeof avsc.types.RecordType>): AvroDecoder {

@@ -24,11 +24,19 @@ export class AvroEncoderCompiler {
     if (type instanceof types.WrappedUnionType) return this.#union(type.types)
     if (type instanceof types.ArrayType) return arrayEncoder(this.compile(type.itemsType))
     if (type instanceof types.MapType) return mapEncoder(this.compile(type.valuesType))
-    if (type instanceof types.EnumType) return enumEncoder(type)
+    if (type instanceof types.EnumType) return this.#enum(type)
     if (type instanceof types.FixedType) return fixedEncoder(type.size)
     const primitive = primitives[type.typeName]
     if (primitive === undefined) throw new TypeError(`no Avro encoder for ${type.typeName}`)
     return primitive
+  }
+
+  /** Made once for each: a schema of a few lines can name an enum of many symbols in every field. */
+  #enum(type: InstanceType<typeof avsc.types.EnumType>): AvroEncoder {
+    const name = type.name ?? ''
+    const encode = this.#named.get(name) ?? enumEncoder(type)
+    this.#named.set(name, encode)
+    return encode
   }
 
   #record(type: InstanceType<typeof avsc.types.RecordType>): AvroEncoder {

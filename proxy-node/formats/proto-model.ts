@@ -50,6 +50,7 @@ type Mutable<Model> = { -readonly [Key in keyof Model]: Model[Key] }
 /** Makes models of protobufjs's reflection, each type once, so that a type that contains itself ends. */
 export class ProtoModels {
   readonly #models = new Map<Type, MessageModel>()
+  readonly #enums = new Map<Enum, Scalar>()
 
   /** @throws SchemaRefused for a type that is not as it should be. */
   of(type: Type): MessageModel {
@@ -115,8 +116,15 @@ export class ProtoModels {
   #type(field: Field): Scalar | MessageModel {
     const { resolvedType } = field
     if (resolvedType instanceof protobuf.Type) return this.of(resolvedType)
-    if (resolvedType instanceof protobuf.Enum) return enumModel(resolvedType)
+    if (resolvedType instanceof protobuf.Enum) return this.#enum(resolvedType)
     return scalarNamed(field.type)
+  }
+
+  /** Made once for each: a schema of a few lines can name an enum of many values in every field. */
+  #enum(type: Enum): Scalar {
+    const model = this.#enums.get(type) ?? enumModel(type)
+    this.#enums.set(type, model)
+    return model
   }
 }
 
