@@ -16,8 +16,8 @@ const connectionsPerTier = 12
 /** Far beyond any limit of time that the processes run with: it only tells a hang. */
 const answerTimeoutMs = 20_000
 /**
- * The processes must not grow by more than this. Heaps grow to some 230 MB more at first, and stay so: thirty
- * thousand cases take no more than ten thousand.
+ * The processes must not grow by more than this. They grow by some 50 MB at first, and stay so: sixty thousand cases
+ * take no more than ten thousand.
  */
 const growthMax = 400e6
 

@@ -128,6 +128,12 @@ const splinters = [
 
 type Step = string | number
 
+/**
+ * Repeated values take no more characters than this: repetitions of repetitions came to 68 MB now and then, and a body
+ * of that size takes hundreds of megabytes while it is parsed. Tests of the limits have the large bodies.
+ */
+const repeatedLengthMax = 2 ** 20
+
 /** Changes JSON values and their text at random places. */
 export class JsonMutator {
   readonly #random: () => number
@@ -192,9 +198,7 @@ export class JsonMutator {
       case 1:
         return { a: value }
       case 2:
-        return Array.isArray(value)
-          ? Array.from({ length: this.#below(1200) }, () => value[0])
-          : this.#render(value)
+        return Array.isArray(value) ? this.#repeated(value[0]) : this.#render(value)
       case 3:
         return isContainer(value) && !Array.isArray(value)
           ? { ...value, [this.#pick(names)]: this.#pick(oddities) }
@@ -202,6 +206,11 @@ export class JsonMutator {
       default:
         return this.#pick(oddities)
     }
+  }
+
+  #repeated(value: unknown): unknown[] {
+    const count = Math.floor(repeatedLengthMax / this.#render(value).length)
+    return Array.from({ length: Math.min(count, this.#below(1200)) }, () => value)
   }
 
   /** Like JSON.stringify, and now and then with a name twice, an own `__proto__`, or blanks. */

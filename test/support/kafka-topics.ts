@@ -12,7 +12,7 @@ async function withAdmin<T>(broker: string, work: (admin: Admin) => Promise<T>):
   }
 }
 
-/** Creates a topic, on a single broker unless told otherwise, and waits until it has its leaders. */
+/** Creates a topic, on a single broker unless told otherwise, and waits until its leaders serve it. */
 export async function createTopic(
   broker: string,
   topic: string,
@@ -27,7 +27,19 @@ export async function createTopic(
       const found = topics.get(topic)
       return found?.partitionsCount === partitions && found.partitions.every(({ leader }) => leader >= 0)
     })
+    await leadersServe(admin, topic, partitions)
   })
+}
+
+/** A broker is named as a leader before it takes the part: until then it refuses requests for the partition (code 6). */
+async function leadersServe(admin: Admin, topic: string, count: number): Promise<void> {
+  const partitions = Array.from({ length: count }, (_, partitionIndex) => ({
+    partitionIndex,
+    timestamp: -1n,
+  }))
+  await until(`the leaders of ${topic} serve it`, () =>
+    admin.listOffsets({ topics: [{ name: topic, partitions }] }),
+  )
 }
 
 /** Deletes a topic, and waits until the broker has heard of it from the controller that answers the request. */
