@@ -48,7 +48,13 @@ describe('a gateway as a process', () => {
     const node = track(await startNode(deployment, 'node-1'))
     const nowhere = `redis://127.0.0.1:${await freePort()}`
     const nodes = `node-1=${node.url}`
-    const gateway = track(await startGateway({ ...deployment, redisUrl: nowhere }, 'gw-1', { nodes }))
+    const gateway = track(
+      await startGateway({ ...deployment, redisUrl: nowhere }, 'gw-1', {
+        nodes,
+        // It asks nodes about instances that nobody has placed; one that is busy would make it say 503.
+        'node.question.timeout.ms': 10_000,
+      }),
+    )
     expect((await http({ base: gateway.url, path: '/topics' })).status).toBe(200)
     const created = await http({
       base: gateway.url,

@@ -227,7 +227,9 @@ describe('a node that starts', () => {
       expect((await http({ base: node.url, path: '/topics' })).status).toBe(200)
       const client = await ConsumerClient.create(node.url, uniqueName('g'), 'early')
       const nodes = `node=${node.url}`
-      const gateway = track(await startGateway(deployment, 'gateway', { ...quiet, nodes }))
+      const gateway = track(
+        await startGateway(deployment, 'gateway', { ...quiet, nodes, 'node.question.timeout.ms': 10_000 }),
+      )
       const through = new ConsumerClient(gateway.url, client.group, client.name)
       expect((await through.call('GET', `${client.base}/subscription`)).status).toBe(200)
       // A gateway that was told of no nodes has nobody to send requests to.

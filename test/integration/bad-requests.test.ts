@@ -47,7 +47,11 @@ beforeAll(async () => {
     'kafka.unknown.topic.doubt.ms': 0,
     'consumer.request.timeout.ms': 100,
   })
-  gateway = await startGateway(deployment, 'bad-gateway', tableLimits)
+  gateway = await startGateway(deployment, 'bad-gateway', {
+    ...tableLimits,
+    // While the gateway is new it asks nodes about unknown instances; one that is busy would make it say 503.
+    'node.question.timeout.ms': 10_000,
+  })
   await post(`/consumers/${group}`, { name: idle })
   await post(`/consumers/${group}`, { name: assigned, format: 'json' })
   await post(`/consumers/${group}`, { name: subscribed, format: 'avro' })

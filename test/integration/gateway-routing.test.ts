@@ -30,6 +30,7 @@ async function gateway(table: RoutingTable | undefined, settings: Record<string,
       'members.refresh.interval.ms': '50',
       'lease.ms': '500',
       'read.outcome.quiet.ms': '20',
+      'node.question.timeout.ms': '2000',
       ...settings,
     }),
   )

@@ -16,6 +16,8 @@ import { until } from '../support/until.ts'
 
 const deployment = newDeployment()
 const { token } = deployment
+/** While a gateway is new it asks nodes about unknown instances; one that is busy would make it say 503. */
+const patient = { 'node.question.timeout.ms': 10_000 }
 const nodes: LocalTier[] = []
 /** Believes no forwarded header. */
 let strict: LocalTier
@@ -25,8 +27,9 @@ let table: RoutingTable
 
 beforeAll(async () => {
   nodes.push(...(await Promise.all(['node-1', 'node-2'].map(id => startNode(deployment, id)))))
-  strict = await startGateway(deployment, 'strict')
+  strict = await startGateway(deployment, 'strict', patient)
   trusting = await startGateway(deployment, 'trusting', {
+    ...patient,
     'forwarded.trusted': '127.0.0.0/8',
     'nodes.allowed': '127.0.0.1',
   })
