@@ -154,6 +154,7 @@ async function openRouting(
       report: (node, reports) => questions.report(node, reports),
       holderOf: key => holderOf(router, key),
       isKnown: node => view.holder({ node: node.id, incarnation: node.incarnation }) !== undefined,
+      isDead: node => router.isDead(node),
       quietMs: settings['read.outcome.quiet.ms'],
       clock,
       log,

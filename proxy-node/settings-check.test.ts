@@ -14,6 +14,12 @@ const check = (entries: Record<string, string>) =>
     ),
   )
 
+test('takeovers need the token that they are asked for with', () => {
+  expect(() => check({ 'failover.mode': 'takeover' })).toThrow('failover.mode=takeover needs internal.token')
+  const both = { 'failover.mode': 'takeover', 'internal.token': 'secret' }
+  expect(check(both).listener).toBe('http://127.0.0.1:1')
+})
+
 test('a lease leaves time for a renewal that fails, and for one more', () => {
   expect(check({}).listener).toBe('http://127.0.0.1:1')
   expect(check({ 'lease.ms': '3000' }).listener).toBe('http://127.0.0.1:1')

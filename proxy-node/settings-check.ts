@@ -29,6 +29,8 @@ export function checkSettings({ settings }: LoadedProxyNodeSettings): CheckedSet
     problems.push(
       `listeners=${shownValue(listener)}: internal.url must say where gateways reach this process`,
     )
+  if (settings['failover.mode'] === 'takeover' && settings['internal.token'] === '')
+    problems.push('failover.mode=takeover needs internal.token: gateways and nodes ask for takeovers with it')
   if (settings['lease.renew.interval.ms'] * 2 > settings['lease.ms'])
     problems.push('lease.renew.interval.ms must be at most half of lease.ms')
   problems.push(

@@ -40,7 +40,11 @@ export async function forwardToInstance(
   if (first.at !== 'node') return withoutHolder(deps, request, first)
   const answered = await askHolder(deps, request, first)
   if (typeof answered !== 'string') return answered
-  if (answered === 'not-held' && !request.bodyAtHand) throw new RestError('placementUnknown')
+  if (answered === 'not-held' && !request.bodyAtHand) {
+    // The body is spent; the client's next try must not be sent the same way.
+    deps.router.forget(ref)
+    throw new RestError('placementUnknown')
+  }
   // Also when the owner is dead: what is cached may be stale, and the instance lives on another node by now.
   const second = await deps.router.relocate(ref, client.signal)
   if (second.at !== 'node')

@@ -23,7 +23,7 @@ function setUp() {
   const clock = new ManualClock()
   const sent: ReadReport[][] = []
   const other: KnownNode = { ...node, id: 'b', incarnation: 'other' }
-  const state = { confirms: true, known: true, movedTo: undefined as KnownNode | undefined }
+  const state = { confirms: true, known: true, dead: false, movedTo: undefined as KnownNode | undefined }
   const toldOther: ReadReport[] = []
   const reads = new ReadOutcomes({
     report: async (asked, reports) => {
@@ -34,6 +34,7 @@ function setUp() {
     },
     holderOf: async () => state.movedTo,
     isKnown: asked => asked === other || state.known,
+    isDead: async () => state.dead,
     quietMs: 100,
     clock,
     log: silentLogger,
@@ -66,6 +67,25 @@ describe('ReadOutcomes', () => {
     reads.watch(node, 'g/i', '1')('failed')
     await reads.settled('g/i', open)
     expect([sent, toldOther]).toEqual([[], [bad('1')]])
+  })
+
+  test('bad news is not told again and again to a node that is proved dead', async () => {
+    const { clock, state, reads, other, sent, toldOther } = setUp()
+    state.confirms = false
+    reads.watch(node, 'g/i', '1')('failed')
+    await clock.advance(100)
+    // It may only be slow to answer.
+    expect(sent).toEqual([[bad('1')], [bad('1')]])
+    state.dead = true
+    await clock.advance(100)
+    await reads.settled('g/i', open)
+    expect([sent.length, toldOther]).toEqual([3, []])
+    // Another node went on with the instance.
+    state.movedTo = other
+    reads.watch(node, 'g/i', '2')('failed')
+    state.confirms = true
+    await reads.settled('g/i', open)
+    expect(toldOther).toEqual([bad('2')])
   })
 
   test('good news is told once, in batches, when the connection goes on or stays quiet', async () => {

@@ -14,6 +14,8 @@ export interface ReadOutcomesDeps {
   readonly holderOf: (key: string) => Promise<KnownNode | undefined>
   /** Whether this incarnation of the node still counts as there. */
   readonly isKnown: (node: KnownNode) => boolean
+  /** Whether a node that did not confirm is dead for certain. */
+  readonly isDead: (node: KnownNode) => Promise<boolean>
   readonly quietMs: number
   readonly clock: Clock
   readonly log: Logger
@@ -156,7 +158,7 @@ export class ReadOutcomes implements Stoppable {
 
   /** Sends bad news until the node confirms it, or whoever has the instance now, or it is gone with its node. */
   async #untilConfirmed(first: KnownNode, report: ReadReport): Promise<void> {
-    const { clock, isKnown, log, meter } = this.#deps
+    const { clock, isKnown, isDead, log, meter } = this.#deps
     const outcome = 'undelivered'
     let node: KnownNode | undefined = first
     while (!this.#stopping.signal.aborted && node !== undefined) {
@@ -165,7 +167,7 @@ export class ReadOutcomes implements Stoppable {
         meter.count('kafka_rest_gateway_read_outcomes_total', { outcome })
         return
       }
-      if (receipt || !isKnown(node)) {
+      if (receipt || !isKnown(node) || (await isDead(node))) {
         const holder = await this.#deps.holderOf(report.key)
         node = holder && !isSameNode(holder, node) ? holder : undefined
       } else await clock.sleep(againMs, this.#stopping.signal).catch(() => {})

@@ -26,11 +26,16 @@ export function instanceNameOf(
   return given
 }
 
+/** Longest group name in bytes; with it every key of a placement fits where gateways and nodes name it. */
+const groupNameBytesMax = 1000
+
 /**
- * A group becomes a segment of `base_uri`, and HTTP clients would fold these two away.
+ * A group becomes a segment of `base_uri`, and HTTP clients would fold `.` and `..` away.
  * @throws RestError validation.
  */
 export function checkGroupName(group: string): void {
+  if (Buffer.byteLength(group) > groupNameBytesMax)
+    throw new RestError('validation', `createGroup.arg1 must not be longer than ${groupNameBytesMax} bytes`)
   if (group === '.' || group === '..')
     throw new RestError('validation', `createGroup.arg1 must not be "." or ".." (was ${group})`)
 }

@@ -125,6 +125,8 @@ export class Instances {
     formatOf(body.format)
     const ref = { group, instance: instanceNameOf(body, drawnName, this.#deps.processId) }
     const key = instanceKey(ref)
+    // Deleted or let go a moment ago: until its placement is given up every node would take the name for taken.
+    await this.#closing.get(key)
     if (this.#held.has(key) || this.#opening.has(key)) throw new RestError('consumerAlreadyExists')
     const settings = instanceSettings(body, this.#deps.settings.instanceDefaults)
     const open = () => this.#admitted(ref, () => this.#opener.create(ref, settings, request.provedDead))
@@ -277,7 +279,7 @@ export class Instances {
     this.#opening.set(key, over.promise)
     this.#groupSizes.set(group, (this.#groupSizes.get(group) ?? 0) + 1)
     try {
-      // Deleted or handed over a moment ago: its placement is still being given up.
+      // The one before it ended a moment ago: its placement is still being given up.
       await this.#closing.get(key)
       const instance = await open()
       this.#held.set(key, instance)

@@ -109,14 +109,25 @@ interface Answer {
   readonly text: string
 }
 
-function call(url: string, method: string, path: string, body?: unknown, accept?: string): Promise<Answer> {
+interface Extras {
+  readonly accept?: string
+  readonly host?: string
+}
+
+function call(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  extras: Extras = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const type = path.startsWith('/topics/') ? json : v2
     const headers = {
       ...(body === undefined ? {} : { 'content-type': type }),
-      ...(accept === undefined ? {} : { accept }),
+      ...extras,
     }
-    const outgoing = request(url + path, { method, headers, ca, agent: false }, incoming => {
+    const outgoing = request(url + path, { method, headers, ca, agent: false, servername: '' }, incoming => {
       let text = ''
       incoming.setEncoding('utf8')
       incoming.on('data', part => {
@@ -140,7 +151,9 @@ test('produce, consume, commit, take over and delete, with TLS on every connecti
   expect(await call(gatewayUrl, 'POST', `/topics/${topic}`, records)).toMatchObject({ status: 200 })
   const values: number[] = []
   const read = async () => {
-    const { status, text } = await call(gatewayUrl, 'GET', `${base}/records?timeout=500`, undefined, json)
+    const { status, text } = await call(gatewayUrl, 'GET', `${base}/records?timeout=500`, undefined, {
+      accept: json,
+    })
     if (status === 200) values.push(...(JSON.parse(text) as { value: number }[]).map(({ value }) => value))
     return status
   }
@@ -156,6 +169,28 @@ test('produce, consume, commit, take over and delete, with TLS on every connecti
   expect(values).toHaveLength(3)
   expect((await call(gatewayUrl, 'DELETE', base)).status).toBe(204)
 })
+
+test('a node is checked by its own name, whatever host clients ask for', async () => {
+  const named = makeCertificate('localhost')
+  const itsStore = join(newTestDir('named'), 'node.pem')
+  writeFileSync(itsStore, readFileSync(named.key, 'utf8') + readFileSync(named.certificate, 'utf8'))
+  const own = newDeployment({ redisUrl: redis.address.url, bootstrapServers: kafka.address })
+  const checked = { 'nodes.ssl.ca.location': named.certificate }
+  const listeners = `https://localhost:${await freePort()}`
+  tiers.push(
+    await startNode(
+      own,
+      'named',
+      await secured({ ...checked, listeners, 'ssl.keystore.location': itsStore }),
+    ),
+  )
+  const settings = await secured(checked)
+  tiers.push(await startGateway(own, 'gateway', settings))
+  for (const host of ['kafka.example', 'other.example:8082', '127.0.0.1', 'kafka.example'])
+    expect(await call(settings.listeners, 'GET', '/topics', undefined, { host }), host).toMatchObject({
+      status: 200,
+    })
+}, 120_000)
 
 test('a node whose certificate is not believed gets no request, the client an error, and the log says why', async () => {
   const other = makeCertificate('127.0.0.1')

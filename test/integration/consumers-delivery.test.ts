@@ -25,7 +25,7 @@ afterAll(async () => {
 })
 
 /** A client of a new topic with the values 0 to `count` - 1, each `bytes` long at least. */
-async function reading(count: number, settings: Record<string, unknown> = {}, bytes = 0) {
+async function reading(count: number, settings: Record<string, unknown> = {}, bytes = 0, at = node) {
   const topic = uniqueName('t')
   await createTopic(kafkaAddress(), topic)
   for (let from = 0; from < count; from += 20) {
@@ -34,7 +34,7 @@ async function reading(count: number, settings: Record<string, unknown> = {}, by
     }))
     await producer.send(topic, values)
   }
-  const client = await ConsumerClient.create(node.url, uniqueName('g'), uniqueName('i'), settings)
+  const client = await ConsumerClient.create(at.url, uniqueName('g'), uniqueName('i'), settings)
   clients.push(client)
   await client.subscribe(topic)
   return { client, topic }
@@ -126,6 +126,21 @@ describe('a client that comes directly', () => {
     await silent.receive(/\]\r\n0\r\n\r\n$/)
     expect(offsets(await client.records())).toEqual([0, 1])
     silent.end()
+  })
+
+  test('the node’s own end of an idle connection is no sign of a loss: slow pollers get nothing twice', async () => {
+    const hasty = await ConsumerNode.start({}, { keepAliveTimeoutMs: 200 })
+    try {
+      const { client } = await reading(2, {}, 0, hasty)
+      const idle = await RawConnection.open(hasty.url)
+      idle.send(get(client))
+      await idle.receive(/\]\r\n0\r\n\r\n$/)
+      await idle.ended()
+      expect(offsetsIn(idle.received)).toEqual([0, 1])
+      expect(await client.records('?timeout=1')).toEqual([])
+    } finally {
+      await hasty.stop()
+    }
   })
 
   test('a connection that has sent something else meanwhile has read its answer', async () => {

@@ -60,6 +60,16 @@ describe('create - contract v2 §2.9', () => {
     },
   )
 
+  test('a group of more than 1000 bytes is refused: gateways and nodes could not name it (a deviation)', async () => {
+    const create = (group: string) => node.request('POST', `/consumers/${group}`, { body: {} })
+    expect((await create('x'.repeat(1000))).status).toBe(200)
+    const answer = await create('%C3%A4'.repeat(501))
+    expect([answer.status, answer.json()]).toEqual([
+      422,
+      { error_code: 422, message: 'createGroup.arg1 must not be longer than 1000 bytes' },
+    ])
+  })
+
   test('§9.3: both names may be given, and the older field wins', async () => {
     const created = await node.request('POST', `/consumers/${uniqueName('g')}/`, {
       body: { id: 'by-id', name: 'by-name', format: 'JSON' },
@@ -161,6 +171,33 @@ describe('limits', () => {
     await client.delete()
     client.close()
   })
+})
+
+test('a name that is being given up by a draining node is refused only when it is free for another node', async () => {
+  const table = new FaultyRoutingTable(new MemoryRoutingTable({ clock: systemClock }))
+  const leaving = await ConsumerNode.start({}, { table })
+  try {
+    const client = await ConsumerClient.create(leaving.url, 'g', 'moving')
+    const released = Promise.withResolvers<void>()
+    table.holdAnswersOf('release', released.promise)
+    leaving.instances.drain()
+    const signal = AbortSignal.timeout(60_000)
+    const gone = leaving.instances.letGo({ concurrency: 1, pauseMs: 0, signal })
+    let answers = 0
+    const created = leaving
+      .request('POST', '/consumers/g', { body: { name: 'moving' } })
+      .finally(() => (answers += 1))
+    // One after it is answered: it has arrived.
+    expect((await leaving.request('POST', '/consumers/g', { body: { name: 'other' } })).status).toBe(503)
+    expect(answers).toBe(0)
+    released.resolve()
+    expect([(await created).status, (await created).json()]).toMatchObject([503, { error_code: 50313 }])
+    expect((await table.find('g/moving')).placement).toBeUndefined()
+    await gone
+    client.close()
+  } finally {
+    await leaving.stop()
+  }
 })
 
 describe('an instance that is not here', () => {

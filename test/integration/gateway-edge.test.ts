@@ -68,6 +68,7 @@ async function edgeGateway(table: MemoryRoutingTable) {
       report: (node, reports) => questions.report(node, reports),
       holderOf: async () => undefined,
       isKnown: () => true,
+      isDead: async () => false,
       quietMs: 0,
       clock,
       log,

@@ -256,6 +256,20 @@ describe('instances that are gone or moved', () => {
     expect(to?.seen.at(-1)?.trusted).toBe(true)
   })
 
+  test('a body too large to be held cannot be sent again: 503, and the client’s next try reaches the new holder', async () => {
+    const { nodes, entry } = await system(2)
+    await create(entry, 'g', 'moving')
+    const path = '/consumers/g/instances/moving/subscription'
+    await http({ base: entry.url, method: 'POST', path, body: '{"topics":["a"]}' })
+    const from = holderOf(nodes, 'g/moving')
+    const to = nodes.find(each => each !== from)
+    await to?.takeOver('g/moving', from)
+    const body = JSON.stringify({ topics: ['x'.repeat(70_000)] })
+    expect((await http({ base: entry.url, method: 'POST', path, body })).status).toBe(503)
+    const answer = await http({ base: entry.url, method: 'POST', path, body })
+    expect([answer.status, answer.json()]).toMatchObject([200, { node: to?.id }])
+  })
+
   test('a node that was killed: 40403 at once through every gateway, and the name can be created again', async () => {
     const { table, nodes, entry } = await system(3)
     const other = await gateway(table)

@@ -72,6 +72,7 @@ export class SimulatedGateway {
       report: async () => ({ notHeld: new Set<string>() }),
       holderOf: async () => undefined,
       isKnown: () => true,
+      isDead: async () => false,
       quietMs: 100,
     })
     view.onRefreshed(() => load.refreshed(view.nodes()))

@@ -44,7 +44,11 @@ export class ConsumerNode {
 
   static async start(
     overrides: Readonly<Record<string, string>> = {},
-    deps: { readonly table?: RoutingTable; readonly bootstrap?: string } = {},
+    deps: {
+      readonly table?: RoutingTable
+      readonly bootstrap?: string
+      readonly keepAliveTimeoutMs?: number
+    } = {},
   ): Promise<ConsumerNode> {
     const file = new Map(
       Object.entries({ 'bootstrap.servers': deps.bootstrap ?? kafkaAddress(), ...overrides }),
@@ -135,7 +139,7 @@ export class ConsumerNode {
       clock,
       headBytesMax: 8192,
       connectionsMax: 1000,
-      keepAliveTimeoutMs: 75_000,
+      keepAliveTimeoutMs: deps.keepAliveTimeoutMs ?? 75_000,
       headTimeoutMs: 10_000,
       requestTimeoutMs: 0,
     })

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { directBase, instanceUri } from './base-uri.ts'
 
@@ -12,6 +13,16 @@ describe('base_uri - contract v2 §2.9, §9 row 44', () => {
   test('an advertised listener wins, verbatim', () => {
     const settings = { advertisedListeners: ['https://a:1', 'http://b:2'], hostName: 'c' }
     expect(directBase(from('d:4'), settings)).toBe('http://b:2')
+  })
+
+  test('the scheme is that of the request, for an advertised listener, host.name and Host alike', () => {
+    const secure = { headers: { host: 'd:4' }, socket: new TLSSocket(new Socket()) }
+    const none = { advertisedListeners: ['http://b:2'], hostName: '' }
+    expect(directBase(secure, { ...none, advertisedListeners: ['http://b:2', 'https://a:1'] })).toBe(
+      'https://a:1',
+    )
+    expect(directBase({ ...secure, headers: { host: 'd' } }, { ...none, hostName: 'c' })).toBe('https://c')
+    expect(directBase(secure, none)).toBe('https://d:4')
   })
 
   test('host.name, with a port only if the request named one', () => {

@@ -34,14 +34,20 @@ class ConnectionWatch {
   readonly #socket: Socket
   /** Bytes that the client had sent when the answer was written to its end; undefined while it is being written. */
   readonly #pending = new Map<ReadOutcome, number | undefined>()
+  /** We ended our side and wait for the client to end its own. */
+  #lingering = false
 
   constructor(socket: Socket, options: { readonly clock: Clock; readonly lingerMs: number }) {
     this.#socket = socket
     socket.once('end', () => this.#settle(outcome => outcome.delivered()))
     // Sooner than 'close', which comes only after the event loop has looked at all other connections.
     socket.once('error', () => this.#settle(outcome => outcome.lost()))
-    socket.once('close', () =>
-      this.#settle(outcome => (this.hasSentSince(outcome) ? outcome.delivered() : outcome.lost())),
+    // Without an error it is our own end of an idle connection; but a client that did not end its side while we waited
+    // for that may never have read the answer.
+    socket.once('close', hadError =>
+      this.#settle(outcome =>
+        (hadError || this.#lingering) && !this.hasSentSince(outcome) ? outcome.lost() : outcome.delivered(),
+      ),
     )
     this.#linger(options)
   }
@@ -85,6 +91,7 @@ class ConnectionWatch {
     socket.destroySoon = () => {
       socket.destroySoon = destroySoon
       if (this.#pending.size === 0 || socket.destroyed) return socket.destroySoon()
+      this.#lingering = true
       socket.once('end', () => socket.destroy())
       const timer = clock.after(lingerMs, () => socket.destroy())
       socket.once('close', () => timer.cancel())
