@@ -18,12 +18,15 @@ export interface Timer {
   cancel(): void
 }
 
+/** Node runs a timer at once that is longer than 2^31 - 1 ms (25 days). */
+const timerMs = (delayMs: number): number => Math.min(Math.max(0, delayMs), 2 ** 31 - 1)
+
 /** The process's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, run) {
-    const handle = setTimeout(run, Math.max(0, delayMs))
+    const handle = setTimeout(run, timerMs(delayMs))
     // Edge runtimes return a number here and have no unref.
     if (typeof handle === 'object') handle.unref?.()
     return { cancel: () => clearTimeout(handle) }
@@ -35,13 +38,10 @@ export const systemClock: Clock = {
         clearTimeout(handle)
         reject(signal?.reason)
       }
-      const handle = setTimeout(
-        () => {
-          signal?.removeEventListener('abort', onAbort)
-          resolve()
-        },
-        Math.max(0, delayMs),
-      )
+      const handle = setTimeout(() => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }, timerMs(delayMs))
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   },

@@ -250,13 +250,19 @@ const dialCodes: ReadonlySet<string> = new Set([
 
 const slowCodes: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
-/** A driver's error in our terms, by its code. @throws RestError badFraming for a head that cannot be sent on. */
-export function failureOf(error: unknown, stage: FailureStage): Error {
+/**
+ * A driver's error in our terms. RestError badFraming is for a head that cannot be sent on.
+ * @param stage unclear: only the code tells. A connection that was established can end with the code of a dial, too
+ *   (EHOSTUNREACH), and may have brought the request.
+ */
+export function failureOf(error: unknown, stage: FailureStage | 'unclear'): Error {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'UND_ERR_INVALID_ARG') return new RestError('badFraming', undefined, { cause: error })
-  if (isRefusal(error)) return new UpstreamFailure('unsent', 'refused', { cause: error })
-  if (dialCodes.has(code) || stage === 'unsent')
-    return new UpstreamFailure('unsent', 'unreachable', { cause: error })
+  if (stage !== 'sent') {
+    if (isRefusal(error)) return new UpstreamFailure('unsent', 'refused', { cause: error })
+    if (dialCodes.has(code) || stage === 'unsent')
+      return new UpstreamFailure('unsent', 'unreachable', { cause: error })
+  }
   return new UpstreamFailure('sent', slowCodes.has(code) ? 'slow' : 'lost', { cause: error })
 }
 

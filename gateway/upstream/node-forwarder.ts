@@ -94,7 +94,7 @@ export class NodeForwarder implements Forwarder {
       })
       return { status: reply.statusCode, body: await boundedText(reply.body) }
     } catch (error) {
-      throw error instanceof UpstreamFailure ? error : failureOf(error, 'sent')
+      throw error instanceof UpstreamFailure ? error : failureOf(error, 'unclear')
     } finally {
       timer.cancel()
     }

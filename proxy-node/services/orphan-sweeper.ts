@@ -31,9 +31,10 @@ export interface OrphanSweeperDeps {
 }
 
 /**
- * Ends the placements that dead nodes left and that nobody recreated, or adopts those that may be taken over. The buckets are divided among the active nodes by
- * their sorted ids, so that each placement has one sweeper. While views of the members differ, two may meet: removing
- * a group member twice is harmless, and the table lets only one end the placement.
+ * Ends the placements that dead nodes left and that nobody recreated, or adopts those that may be taken over. The
+ * buckets are divided among the active nodes by their sorted ids, so that each placement has one sweeper. While views
+ * of the members differ, two may meet: removing a group member twice is harmless, and the table lets only one end the
+ * placement.
  */
 export class OrphanSweeper {
   readonly #deps: OrphanSweeperDeps
@@ -49,6 +50,8 @@ export class OrphanSweeper {
     try {
       return await this.#sweep(signal)
     } catch (error) {
+      // Nobody could renew a lease either: who was missed before may be back when the table can be asked again.
+      this.#missing.clear()
       if (!(error instanceof RoutingTableUnavailable)) this.#deps.log.error({ err: error }, 'a sweep failed')
       return 0
     }
@@ -59,7 +62,10 @@ export class OrphanSweeper {
     const { members } = await table.members()
     const sweepers = members.filter(({ state }) => state === 'active').map(({ id }) => id)
     const own = sweepers.sort().indexOf(nodeId)
-    if (own < 0) return 0
+    if (own < 0) {
+      this.#missing.clear()
+      return 0
+    }
     const missing = new Map<string, number>()
     let ended = 0
     for (let bucket = own; bucket < bucketCount; bucket += sweepers.length) {
