@@ -84,8 +84,12 @@ describe('leading', () => {
     expect(shares(rig.broker.syncs[0])).toEqual({ m1: 't0', m2: '' })
   })
 
-  test('without metadata it does not divide by guess, and joins again', async () => {
-    rig.cluster.failure = connectionLost('lost')
+  test.each([
+    ['a lost connection', connectionLost('lost')],
+    ['a new topic without a leader', brokerError(5)],
+    ['a broker that cannot read its disk', brokerError(56)],
+  ])('without metadata it does not divide by guess, and joins again: %s', async (_, failure) => {
+    rig.cluster.failure = failure
     await rig.join()
     await rig.broker.joins[0]?.answer(leads(['m1', metadata('t')]))
     expect(rig.broker.syncs).toHaveLength(0)

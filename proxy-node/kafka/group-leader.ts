@@ -5,7 +5,6 @@ import { KafkaError } from '../ports/kafka-error.ts'
 import { assignors } from './assignors.ts'
 import { decodeSubscription, encodeAssignment, type MemberSubscription } from './consumer-protocol.ts'
 import type { JoinedMember } from './group-calls.ts'
-import { isConnectionFailure } from './platformatic-errors.ts'
 
 interface Deps {
   readonly cluster: Pick<KafkaCluster, 'topic'>
@@ -14,6 +13,16 @@ interface Deps {
   /** How often the leader compares the topics of the group with the shared metadata. */
   readonly watchIntervalMs: number
 }
+
+/**
+ * What a broker says of a topic itself. Any other failure (one that is starting, or is no broker any more) leaves open
+ * whether the topic exists.
+ */
+const saysOfTopic: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'INVALID_TOPIC_EXCEPTION',
+  'TOPIC_AUTHORIZATION_FAILED',
+])
 
 /** Partition counts of the topics that exist, by name. */
 export type PartitionCounts = ReadonlyMap<string, number>
@@ -119,7 +128,7 @@ export class GroupLeader {
           const topic = await this.#deps.cluster.topic(name, { signal })
           if (topic) counts.set(name, topic.partitions.length)
         } catch (error) {
-          if (!(error instanceof KafkaError) || isConnectionFailure(error)) throw error
+          if (!(error instanceof KafkaError) || !saysOfTopic.has(error.kind)) throw error
           this.#deps.log.debug(
             { topic: name, err: error },
             'a topic of a group cannot be described; left out',

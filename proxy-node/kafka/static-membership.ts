@@ -14,7 +14,6 @@ import { leaveGroup, leaveWhileJoining } from './group-leave.ts'
 import { revoke } from './group-revocation.ts'
 import { type Share, syncGroup } from './group-sync.ts'
 import { brokerError } from './kafka-errors.ts'
-import { isConnectionFailure } from './platformatic-errors.ts'
 import { RetryBackoff, type RetryBackoffSettings } from './retry-backoff.ts'
 
 export interface MembershipSettings extends RetryBackoffSettings {
@@ -359,8 +358,7 @@ export class StaticMembership implements GroupMembership {
   }
 
   async #pauseAfter(error: unknown): Promise<void> {
-    const passes =
-      error instanceof KafkaError && (isConnectionFailure(error) || isCoordinatorError(error.code))
+    const passes = error instanceof KafkaError && error.retriable
     if (!passes) {
       this.#problem = error instanceof Error ? error : new Error(String(error))
       this.#deps.log.warn(

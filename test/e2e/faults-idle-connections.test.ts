@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { residentBytesOf } from '../bench/process-usage.ts'
 import { createTopic } from '../support/kafka-topics.ts'
@@ -14,7 +14,6 @@ import { ReadyWatch } from '../support/tier-watch.ts'
 import { until } from '../support/until.ts'
 
 // Only bounds a failing test: many processes on a busy machine.
-vi.setConfig({ testTimeout: 180_000 })
 
 /** As many as the machine lets a process have: Node raises its soft limit to the hard one by itself. */
 const filesMax = Number(

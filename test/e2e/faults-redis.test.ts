@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { LocalRedis } from '../../infra/local/redis.ts'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { systemClock } from '../../shared/clock.ts'
@@ -16,7 +16,6 @@ import { metricOf, metricSum, ReadyWatch } from '../support/tier-watch.ts'
 import { until } from '../support/until.ts'
 
 // Only bounds a failing test: many processes on a busy machine.
-vi.setConfig({ testTimeout: 180_000 })
 
 const delayMs = 2000
 const settings = {

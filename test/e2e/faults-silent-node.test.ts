@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { silentLogger } from '../../shared/observability/logger.ts'
@@ -13,7 +13,6 @@ import { metricOf, ReadyWatch } from '../support/tier-watch.ts'
 import { until } from '../support/until.ts'
 
 // Only bounds a failing test: many processes on a busy machine.
-vi.setConfig({ testTimeout: 180_000 })
 
 /** A node that takes connections and requests, renews its lease, and answers nothing, beside one that works. */
 

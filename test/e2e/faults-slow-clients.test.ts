@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { residentBytesOf } from '../bench/process-usage.ts'
 import { binary, ConsumerClient } from '../support/consumer-client.ts'
@@ -13,7 +13,6 @@ import { metricOf, ReadyWatch } from '../support/tier-watch.ts'
 import { until } from '../support/until.ts'
 
 // Only bounds a failing test: many processes on a busy machine.
-vi.setConfig({ testTimeout: 180_000 })
 
 const MiB = 1024 * 1024
 /** Clients that misbehave at once. */

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { createRing } from '../../gateway/routing/ring.ts'
 import type { LocalTier } from '../../infra/local/tier.ts'
 import { instanceKey } from '../../shared/ids.ts'
@@ -12,7 +12,6 @@ import { metricOf, ReadyWatch } from '../support/tier-watch.ts'
 import { until } from '../support/until.ts'
 
 // Only bounds a failing test: many processes on a busy machine.
-vi.setConfig({ testTimeout: 180_000 })
 
 /** Which node a gateway takes, on real processes. */
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { freePort } from '../../infra/local/free-port.ts'
 import type { LocalKafka } from '../../infra/local/kafka.ts'
 import type { LocalTier } from '../../infra/local/tier.ts'
@@ -15,7 +15,6 @@ import { ReadyWatch } from '../support/tier-watch.ts'
 import { until } from '../support/until.ts'
 
 // Only bounds a failing test: many processes on a busy machine.
-vi.setConfig({ testTimeout: 180_000 })
 
 const quiet = { 'access.log.enable': false }
 const track = killedAfterEach()

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface UntilOptions {
-  /** Gives up after this time. Long, since it only bounds a failing test: 20 s by default. */
+  /** Gives up after this time. Long, since it only bounds a failing test: 60 s by default. */
   timeoutMs?: number
   intervalMs?: number
 }
@@ -14,7 +14,7 @@ export interface UntilOptions {
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  { timeoutMs = 20_000, intervalMs = 50 }: UntilOptions = {},
+  { timeoutMs = 60_000, intervalMs = 50 }: UntilOptions = {},
 ): Promise<Exclude<T, undefined | null | false>> {
   const deadline = performance.now() + timeoutMs
   let last: unknown
