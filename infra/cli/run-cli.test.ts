@@ -141,6 +141,15 @@ test.each([
   expect(seen).toEqual([])
 })
 
+test('a token that no header can hold is refused, and not printed', async () => {
+  const { code, out, errors } = await run(['nodes'], { GATEWAY_ADMIN_TOKEN: 'first-secret\nsecond-secret' })
+  expect([code, out, errors]).toEqual([
+    2,
+    '',
+    'The token must be one word, without anything before or after it.',
+  ])
+})
+
 test('--help, and nothing at all, print the usage', async () => {
   for (const args of [['--help'], ['drain', '--help'], []])
     expect(await run(args, {})).toMatchObject({ code: 0, out: expect.stringContaining('Exit codes') })

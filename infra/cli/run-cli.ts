@@ -65,18 +65,25 @@ function runCommand(host: CliHost, options: CliOptions, client: AdminClient): Pr
 
 /** The token is never an argument: every user of the machine can read those. */
 function tokenOf({ env }: CliHost, { tokenFile }: CliOptions): string {
-  if (tokenFile !== undefined) {
-    try {
-      return readFileSync(tokenFile, 'utf8').trim()
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new CliFailure(`The token cannot be read: ${reason}.`, exitCodes.usage, { cause: error })
-    }
+  const text = tokenFile === undefined ? (env['GATEWAY_ADMIN_TOKEN'] ?? '') : tokenIn(tokenFile)
+  const token = text.trim()
+  if (token === '') {
+    const sentence = "An operator's token is needed: --token-file FILE, or the variable GATEWAY_ADMIN_TOKEN."
+    throw new CliFailure(sentence, exitCodes.usage)
   }
-  const token = env['GATEWAY_ADMIN_TOKEN'] ?? ''
-  if (token !== '') return token
-  const sentence = "An operator's token is needed: --token-file FILE, or the variable GATEWAY_ADMIN_TOKEN."
-  throw new CliFailure(sentence, exitCodes.usage)
+  // Whatever no header can hold would come back in the text of an error.
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new CliFailure('The token must be one word, without anything before or after it.', exitCodes.usage)
+  return token
+}
+
+function tokenIn(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CliFailure(`The token cannot be read: ${reason}.`, exitCodes.usage, { cause: error })
+  }
 }
 
 function printToken(host: CliHost, { operands, json }: CliOptions): void {

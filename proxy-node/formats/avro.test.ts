@@ -186,6 +186,24 @@ describe('Avro JSON that does not fit', () => {
 })
 
 describe('Avro schemas', () => {
+  test('a bare name is looked for in the enclosing namespace, then without one, as Java does', () => {
+    const record = (name: string, type: unknown, more = {}) => ({
+      type: 'record',
+      name,
+      fields: [{ name: 'f', type }],
+      ...more,
+    })
+    const outer = record('Outer', ['null', 'Inner'], { namespace: 'a.b' })
+    const text = (tag: string) => `{"f":{"${tag}":{"f":1}}}`
+    const bytes = Buffer.of(2, 2)
+    const global = codecOf(outer, record('Inner', 'int'))
+    expect(global.decode(bytes)).toBe(text('Inner'))
+    expect(global.encode({ value: JSON.parse(text('Inner')), text: text('Inner') })).toEqual(bytes)
+    const both = codecOf(outer, record('Inner', 'string'), record('Inner', 'int', { namespace: 'a.b' }))
+    expect(both.decode(bytes)).toBe(text('a.b.Inner'))
+    expect(() => codecOf(outer, record('Inner', 'int', { namespace: 'a' }))).toThrow(SchemaRefused)
+  })
+
   test('references bring named types, once however often they are named', () => {
     const money = { type: 'record', name: 'm.Money', fields: [{ name: 'cents', type: 'long' }] }
     const order = { type: 'record', name: 'Order', fields: [{ name: 'price', type: ['null', 'm.Money'] }] }

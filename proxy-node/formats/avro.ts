@@ -98,5 +98,14 @@ function typeOf(text: string, registry: Record<string, Type>, limits: SchemaLimi
     if (cause instanceof SchemaRefused) throw cause
     throw new SchemaRefused('the schema is not JSON', { cause })
   }
-  return avsc.Type.forSchema(schema as AvroSchema, { registry, wrapUnions: true, noAnonymousTypes: true })
+  return avsc.Type.forSchema(schema as AvroSchema, {
+    registry,
+    wrapUnions: true,
+    noAnonymousTypes: true,
+    // As in Java: a bare name that the enclosing namespace does not have is one without a namespace.
+    typeHook: (inner, { namespace, registry: defined = {} }) =>
+      typeof inner === 'string' && namespace !== undefined && defined[`${namespace}.${inner}`] === undefined
+        ? defined[inner]
+        : undefined,
+  })
 }

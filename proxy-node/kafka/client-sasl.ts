@@ -84,7 +84,11 @@ function oauthBearer(
   const timeoutMs = Number(keys.take('sasl.login.read.timeout.ms') ?? '10000')
   if (!Number.isSafeInteger(timeoutMs) || timeoutMs <= 0)
     keys.problem('sasl.login.read.timeout.ms', 'must be a whole number of ms')
-  const token = oauthTokens({ endpoint, clientId, clientSecret, scope, timeoutMs }, deps)
+  const encoding = keys.take('sasl.oauthbearer.header.urlencode') ?? 'false'
+  if (encoding !== 'true' && encoding !== 'false')
+    keys.problem('sasl.oauthbearer.header.urlencode', 'must be true or false')
+  const urlencode = encoding === 'true'
+  const token = oauthTokens({ endpoint, clientId, clientSecret, scope, urlencode, timeoutMs }, deps)
   return { mechanism: 'OAUTHBEARER', token, extensions }
 }
 

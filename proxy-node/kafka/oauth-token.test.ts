@@ -12,13 +12,14 @@ beforeEach(() => {
   answer = async () => Response.json({ access_token: `token-${asked.length}`, expires_in: 100 })
 })
 
-const open = () =>
+const open = (urlencode = false) =>
   oauthTokens(
     {
       endpoint: 'https://idp/token',
       clientId: 'a b',
       clientSecret: 's:ecret',
       scope: 'kafka',
+      urlencode,
       timeoutMs: 5000,
     },
     {
@@ -40,9 +41,14 @@ test('asks by client credentials, once for all, and again when four fifths of th
   expect(asked).toHaveLength(2)
   expect(asked[0]).toEqual({
     url: 'https://idp/token',
-    headers: { Authorization: `Basic ${btoa('a%20b:s%3Aecret')}`, Accept: 'application/json' },
+    headers: { Authorization: `Basic ${btoa('a b:s:ecret')}`, Accept: 'application/json' },
     body: 'grant_type=client_credentials&scope=kafka',
   })
+})
+
+test('credentials are form-encoded when that is asked for', async () => {
+  expect(await open(true)()).toBe('token-1')
+  expect(asked[0]?.headers).toMatchObject({ Authorization: `Basic ${btoa('a%20b:s%3Aecret')}` })
 })
 
 test('a refusal is an authentication failure, silence is not; neither is remembered', async () => {

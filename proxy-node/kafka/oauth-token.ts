@@ -7,6 +7,8 @@ export interface OauthSettings {
   readonly clientId: string
   readonly clientSecret: string
   readonly scope: string
+  /** `sasl.oauthbearer.header.urlencode`: credentials go form-encoded, as RFC 6749 §2.3.1 asks and few endpoints do. */
+  readonly urlencode: boolean
   /** Ms for one request to the endpoint. */
   readonly timeoutMs: number
 }
@@ -47,16 +49,16 @@ async function askForToken(
   settings: OauthSettings,
   deps: Deps,
 ): Promise<{ token: string; lifetimeMs: number }> {
-  const { endpoint, clientId, clientSecret, scope, timeoutMs } = settings
+  const { endpoint, scope, urlencode, timeoutMs } = settings
   const late = new AbortController()
   const timer = deps.clock.after(timeoutMs, () => late.abort(new Error(`no answer within ${timeoutMs} ms`)))
-  const credentials = `${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`
+  const [id, secret] = [settings.clientId, settings.clientSecret].map(urlencode ? encodeURIComponent : String)
   const body = new URLSearchParams({ grant_type: 'client_credentials', ...(scope === '' ? {} : { scope }) })
   try {
     const response = await deps.fetch(endpoint, {
       method: 'POST',
       headers: {
-        Authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
+        Authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
         Accept: 'application/json',
       },
       body,
