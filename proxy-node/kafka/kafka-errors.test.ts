@@ -56,6 +56,10 @@ describe('translatePlatformatic', () => {
       message: 'bad password',
       retriable: false,
     })
+    const cut = new AuthenticationError('x', { cause: new NetworkError('socket hung up') })
+    expect(translatePlatformatic(cut)).toMatchObject({ kind: 'CONNECTION_LOST', retriable: true })
+    const told = new AuthenticationError('bad password', { cause: new ProtocolError(58, null) })
+    expect(translatePlatformatic(told)).toMatchObject({ code: 58, message: 'bad password' })
   })
 
   test('what is no Kafka failure stays what it is', () => {

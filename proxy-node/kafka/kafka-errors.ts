@@ -99,7 +99,12 @@ export function translatePlatformatic(error: unknown, subject?: string | undefin
     })
   }
   if (error instanceof MultipleErrors) return translateMultiple(error, subject)
-  if (error instanceof AuthenticationError) return authenticationFailed(error.message, error)
+  if (error instanceof AuthenticationError) {
+    // A connection that ended during the login says nothing about the credentials.
+    const cause = error.cause === undefined ? undefined : translatePlatformatic(error.cause, subject)
+    const unanswered = cause instanceof KafkaError && cause.code === -1 && cause.retriable
+    return unanswered ? cause : authenticationFailed(error.message, error)
+  }
   // Before NetworkError: the library gives its time-outs the network error's code.
   if (error instanceof TimeoutError) return timedOut('The broker did not answer in time.', error)
   if (error instanceof NetworkError) {

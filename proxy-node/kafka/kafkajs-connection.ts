@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
-import type { SASLOptions } from 'kafkajs'
+import kafkajs, { type SASLOptions } from 'kafkajs'
 import Broker from 'kafkajs/src/broker/index.js'
 import ConnectionPool, {
   type KafkajsConnection,
@@ -53,7 +53,12 @@ export class BrokerConnection {
     const { settings, clock } = deps
     const sockets = new Set<Socket>()
     // kafkajs hears of an orderly end and of errors, but not of a socket that is just destroyed.
-    const onClosed = () => endQueue(first, connectionLost('The connection to the broker was lost.'))
+    const lost = connectionLost('The connection to the broker was lost.')
+    let isOver = false
+    const onOver = () => {
+      isOver = true
+    }
+    const onClosed = () => endQueue(first, lost)
     const logger = quietLog(deps.log)
     const connectionPool = new ConnectionPool({
       host: address.host,
@@ -62,7 +67,7 @@ export class BrokerConnection {
       clientId: settings.clientId,
       ssl: settings.tls ?? null,
       sasl: settings.sasl?.() ?? null,
-      socketFactory: options => openSocket(options, sockets, onClosed),
+      socketFactory: options => openSocket(options, sockets, { onOver, onClosed }),
       connectionTimeout: settings.connectTimeoutMs,
       requestTimeout: settings.requestTimeoutMs,
       enforceRequestTimeout: true,
@@ -86,8 +91,10 @@ export class BrokerConnection {
       await Promise.race([broker.connect(), timeout])
       return opened
     } catch (error) {
+      // kafkajs takes a connection that ends during the login for refused credentials, and keeps no cause.
+      const unanswered = isOver && error instanceof kafkajs.KafkaJSSASLAuthenticationError
       opened.close(late)
-      throw error
+      throw unanswered ? lost : error
     } finally {
       timer.cancel()
     }
@@ -142,7 +149,7 @@ export class BrokerConnection {
 function openSocket(
   options: { host: string; port: number; ssl: ConnectionOptions | null; onConnect: () => void },
   sockets: Set<Socket>,
-  onClosed: () => void,
+  { onOver, onClosed }: { readonly onOver: () => void; readonly onClosed: () => void },
 ): Socket {
   const { host, port, ssl, onConnect } = options
   const name = isIP(host) ? {} : { servername: host }
@@ -152,6 +159,8 @@ function openSocket(
   socket.setKeepAlive(true, 60_000)
   socket.setNoDelay(true)
   sockets.add(socket)
+  // Before kafkajs's own listeners, which reject what waits.
+  for (const event of ['end', 'error', 'close']) socket.once(event, onOver)
   socket.once('close', () => {
     sockets.delete(socket)
     onClosed()

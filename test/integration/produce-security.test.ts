@@ -1,8 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../infra/local/free-port.ts'
 import type { LocalKafka } from '../../infra/local/kafka.ts'
+import { BrokerConnections } from '../../proxy-node/kafka/broker-connections.ts'
+import { translateKafkajs } from '../../proxy-node/kafka/kafka-errors.ts'
+import { BrokerConnection } from '../../proxy-node/kafka/kafkajs-connection.ts'
+import { systemClock } from '../../shared/clock.ts'
+import { silentLogger } from '../../shared/observability/logger.ts'
 import { runJava } from '../support/java-client.ts'
 import { createTopic } from '../support/kafka-topics.ts'
 import { ProduceNode, v2 } from '../support/produce-node.ts'
@@ -78,6 +84,40 @@ public class Grants {
   }
 }
 `
+
+/** A way to the broker on which the third request of a connection, the first with credentials, ends it. */
+async function cutDuringLogin(end: (client: Socket) => unknown): Promise<{ server: Server; port: number }> {
+  const server = createServer(client => {
+    const broker = connect(saslPort, '127.0.0.1')
+    let requests = 0
+    client.on('data', (bytes: Buffer) => {
+      requests += 1
+      if (requests < 3) broker.write(bytes)
+      else end(client)
+    })
+    client.on('error', () => undefined)
+    client.on('close', () => broker.destroy())
+    broker.pipe(client, { end: false })
+    broker.on('error', () => undefined)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return { server, port: (server.address() as AddressInfo).port }
+}
+
+const readsSettings = {
+  clientId: 'test',
+  connectTimeoutMs: 10_000,
+  idleTimeoutMs: 10_000,
+  readsPerBrokerMax: 1,
+  reconnectBackoffMs: 1,
+  reconnectBackoffMaxMs: 1,
+}
+
+const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    error => error,
+  )
 
 async function withNode<T>(
   settings: Record<string, string>,
@@ -169,6 +209,49 @@ describe('who is not', () => {
       expect(answer.json()).toEqual({ error_code: 40101, message: offsets[0]?.error })
     })
   })
+
+  test.each(['PLAIN', 'SCRAM-SHA-256'] as const)(
+    'a connection that ends during the login with %s says nothing about the password',
+    async mechanism => {
+      const credentials = { username: 'writer', password: 'secret' }
+      const endings = {
+        'in order': (client: Socket) => client.end(),
+        'by a reset': (client: Socket) => client.resetAndDestroy(),
+      }
+      for (const [how, end] of Object.entries(endings)) {
+        const cut = await cutDuringLogin(end)
+        try {
+          const opening = BrokerConnection.open(
+            { host: '127.0.0.1', port: cut.port },
+            {
+              settings: {
+                clientId: 'test',
+                connectTimeoutMs: 10_000,
+                requestTimeoutMs: 10_000,
+                tls: undefined,
+                sasl: () => ({
+                  mechanism: mechanism === 'PLAIN' ? 'plain' : 'scram-sha-256',
+                  ...credentials,
+                }),
+              },
+              clock: systemClock,
+              log: silentLogger,
+            },
+          )
+          expect(translateKafkajs(await failureOf(opening)), how).toMatchObject({ kind: 'CONNECTION_LOST' })
+          const other = new BrokerConnections({
+            address: { id: -1, host: '127.0.0.1', port: cut.port },
+            settings: { ...readsSettings, security: { sasl: { mechanism, ...credentials } } },
+            clock: systemClock,
+          })
+          expect(await failureOf(other.control(undefined)), how).toMatchObject({ kind: 'CONNECTION_LOST' })
+          await other.stop()
+        } finally {
+          cut.server.close()
+        }
+      }
+    },
+  )
 
   const denied = `Not authorized to access topics: [${topic}]`
 
