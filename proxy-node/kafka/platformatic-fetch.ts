@@ -199,8 +199,15 @@ export class PlatformaticFetcher {
         : terms.maxWaitMs
       fetching = this.#send(share, { ...terms, maxWaitMs }).finally(() => this.#inFlight.delete(key))
       this.#inFlight.set(key, fetching)
+      // Also when the read that asked has gone on without it: who reads rarely must not ask a lost broker each time.
+      fetching.catch(error => this.#noteLoss(share, error))
     }
     return fetching
+  }
+
+  #noteLoss({ targets }: Share, error: unknown): void {
+    if (!(error instanceof KafkaError) || error.code !== -1) return
+    for (const { topic } of targets) this.#cluster.outdated(topic)
   }
 
   /**
@@ -274,7 +281,7 @@ export class PlatformaticFetcher {
 
   #failed(target: Target, error: unknown): FetchedPartition {
     if (!(error instanceof KafkaError)) throw error
-    if (error.code === -1 || isLeaderError(error.code)) this.#cluster.outdated(target.topic)
+    if (isLeaderError(error.code)) this.#cluster.outdated(target.topic)
     return failure(target, error)
   }
 }

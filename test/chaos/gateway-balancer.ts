@@ -23,6 +23,8 @@ backend gateways
   balance roundrobin
   option httpchk GET /ready
   http-check expect status 200
+  # By default a check may take no longer than its interval: a busy gateway would count as gone.
+  timeout check 5s
   default-server check inter ${CHECK_MS}ms fall ${CHECKS_TO_FALL} rise 2 pool-low-conn 1000 pool-purge-delay 1h
 ${gateways.map(({ id, url, adminUrl }) => `  server ${id} ${hostPort(url)} port ${portOf(adminUrl)}`).join('\n')}`
 

@@ -47,7 +47,7 @@ export async function runRollingRestart(options: RollingOptions): Promise<Rollin
       mode: 'takeover',
       gatewaySettings: {
         // Until the balancer has seen that it stops, with time to spare.
-        'drain.delay.ms': CHECK_MS * CHECKS_TO_FALL * 4,
+        'drain.delay.ms': CHECK_MS * CHECKS_TO_FALL * 12,
       },
       nodeSettings: {
         // The balancer sends the requests of one client to all gateways in turn: each waits to learn what became of the

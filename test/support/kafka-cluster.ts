@@ -98,7 +98,7 @@ function clusterProperties(node: {
     'offsets.topic.num.partitions': '6',
     'min.insync.replicas': '1',
     'group.initial.rebalance.delay.ms': '0',
-    'broker.session.timeout.ms': '3000',
+    'broker.session.timeout.ms': '6000',
     'broker.heartbeat.interval.ms': '500',
     'log.cleaner.dedupe.buffer.size': '16777216',
   }

@@ -68,7 +68,7 @@ export async function startSentinelRedis(): Promise<ShapedRedis> {
     config: [
       `sentinel monitor main 127.0.0.1 ${primary.port} 1`,
       `sentinel auth-pass main ${JSON.stringify(password)}`,
-      'sentinel down-after-milliseconds main 500',
+      'sentinel down-after-milliseconds main 3000',
       'sentinel failover-timeout main 2000',
     ],
   })

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { ManualClock } from '../../test/support/manual-clock.ts'
+import { connectionLost } from './kafka-errors.ts'
+import { PlatformaticFetcher } from './platformatic-fetch.ts'
+
+test('a leader that is lost after the read went on without it is looked for anew', async () => {
+  const clock = new ManualClock()
+  const outdated: string[] = []
+  const call = Promise.withResolvers<never>()
+  let calls = 0
+  const fetcher = new PlatformaticFetcher({
+    settings: {
+      requestTimeoutMs: 30_000,
+      partitionBytesMax: 1000,
+      batchBytesMax: 1000,
+      checkCrcs: true,
+      answerGraceMs: 500,
+      saturatedWaitMs: 100,
+    },
+    connections: {
+      call: () => {
+        calls += 1
+        return call.promise
+      },
+      readsSaturated: () => false,
+    },
+    cluster: {
+      leader: async () => ({
+        broker: { id: 1, host: 'gone', port: 9092 },
+        topicId: 'a4ba3c45-1c3e-4d0d-8f61-7a6d9a1e2b3c',
+        leaderEpoch: 0,
+      }),
+      outdated: topic => void outdated.push(topic),
+    },
+    clock,
+  })
+  const read = () =>
+    fetcher.fetch({
+      positions: [{ topic: 't', partition: 0, offset: 0n }],
+      maxBytes: 1000,
+      minBytes: 1,
+      maxWaitMs: 1000,
+      isolation: 'read_uncommitted',
+    })
+  const first = read()
+  await clock.advance(1500)
+  expect(await first).toEqual([])
+  call.reject(connectionLost('lost'))
+  await clock.advance(0)
+  expect([calls, outdated]).toEqual([1, ['t']])
+})
