@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../infra/local/free-port.ts'
 import type { LocalRedis } from '../../infra/local/redis.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { drawIncarnation, drawInstanceName, instanceKey } from '../../shared/ids.ts'
@@ -206,7 +207,12 @@ test('a new replication id is noticed on a connection that stays', async () => {
 
 test('all keys of all scripts are in one slot: everything works on a Redis in cluster mode', async () => {
   const server = await startPrivateRedis({
-    config: ['cluster-enabled yes', 'cluster-require-full-coverage no'],
+    config: [
+      'cluster-enabled yes',
+      'cluster-require-full-coverage no',
+      // By default it is 10,000 beyond its port, which somebody else may have.
+      `cluster-port ${await freePort()}`,
+    ],
   })
   const client = new Redis(server.url)
   try {
