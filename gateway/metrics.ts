@@ -60,13 +60,13 @@ export const gatewayMetrics = [
     name: 'kafka_rest_gateway_members_age_seconds',
     type: 'gauge',
     labels: [],
-    help: 'Age of the list of proxy nodes. Above a few seconds: the routing table is away.',
+    help: 'Age of the list of proxy nodes, or of the gateway while it has none. Above a few seconds: the routing table is away.',
   },
   {
     name: 'kafka_rest_gateway_members',
     type: 'gauge',
     labels: ['state'],
-    help: 'Proxy nodes by state: available, draining, full, failing.',
+    help: 'Proxy nodes by state: available, draining, full, failing, or absent: named by the setting nodes alone, while the routing table, which can be read, has no node.',
   },
   {
     name: 'kafka_rest_gateway_members_skipped_total',

@@ -79,7 +79,7 @@ async function start(
     if (state.draining) return 'the gateway is stopping'
     // The first look at the members may take as long as the routing table's time-out.
     if (!state.listening) return 'the gateway is starting'
-    return selection.available().length > 0 ? undefined : 'no proxy node is available'
+    return selection.hasNode ? undefined : 'no proxy node is available'
   })
   const app = createGateway({
     ...routing,
@@ -130,6 +130,7 @@ async function openRouting(
   })
   const selection = new Selection({
     nodes: () => view.nodes(),
+    isVouchedFor: node => view.isVouchedFor(node),
     load,
     random,
     options: {
@@ -162,7 +163,7 @@ async function openRouting(
     }),
   )
   const withdrawals = new Withdrawals(view)
-  showRouting(meter, { view, load, selection, cache })
+  showRouting(meter, { table, view, load, selection, cache, clock })
   return { table, forwarder, view, load, selection, cache, router, reads, withdrawals }
 }
 
@@ -225,14 +226,20 @@ function openView(
   })
 }
 
+interface ShownRouting extends Pick<Routing, 'table' | 'view' | 'load' | 'selection' | 'cache'> {
+  readonly clock: Clock
+}
+
 /** Keeps the gauges true, and tells the load which nodes there are. */
 function showRouting(
   metrics: Metrics<GatewayMetric>,
-  { view, load, selection, cache }: Pick<Routing, 'view' | 'load' | 'selection'> & { cache: PlacementCache },
+  { table, view, load, selection, cache, clock }: ShownRouting,
 ): void {
   metrics.read('kafka_rest_gateway_placements_cached', () => cache.size)
-  metrics.read('kafka_rest_gateway_members_age_seconds', () => (view.ageMs ?? 0) / 1000)
-  const states: readonly NodeState[] = ['available', 'draining', 'full', 'failing']
+  const startedAt = clock.monotonic()
+  const neverReadMs = () => (table === undefined ? 0 : clock.monotonic() - startedAt)
+  metrics.read('kafka_rest_gateway_members_age_seconds', () => (view.ageMs ?? neverReadMs()) / 1000)
+  const states: readonly NodeState[] = ['available', 'draining', 'full', 'failing', 'absent']
   view.onRefreshed(() => {
     const nodes = view.nodes()
     for (const { id, inFlight } of load.entries())

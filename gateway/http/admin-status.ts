@@ -36,7 +36,7 @@ export function adminStatus(deps: AdminStatusDeps) {
 }
 
 function countsOf({ view, selection }: AdminStatusDeps): Record<NodeState, number> {
-  const counts = { available: 0, draining: 0, full: 0, failing: 0 }
+  const counts = { available: 0, draining: 0, full: 0, failing: 0, absent: 0 }
   for (const node of view.nodes()) counts[selection.stateOf(node)]++
   return counts
 }

@@ -171,14 +171,22 @@ describe('NodeView', () => {
     await view.start()
     expect(ids()).toEqual(['s'])
     expect(view.find('s')?.incarnation).toBeUndefined()
+    const vouched = () =>
+      view
+        .nodes()
+        .filter(node => view.isVouchedFor(node))
+        .map(({ id }) => id)
+    expect(vouched()).toEqual(['s'])
     table.cut = false
     await table.renew(member('a'), 1e9)
     await clock.advance(1000)
     expect(ids()).toEqual(['a', 's'])
+    expect(vouched()).toEqual(['a'])
     await clock.advance(lease)
     expect(ids()).toEqual(['a'])
     await table.leave('a', 'a-run')
     await clock.advance(1000)
     expect(ids()).toEqual(['s'])
+    expect(vouched()).toEqual([])
   })
 })

@@ -91,6 +91,11 @@ export class NodeView implements Stoppable {
     return [...members, ...this.#static.filter(({ id }) => !this.#members.has(id))]
   }
 
+  /** Whether somebody says that the node is there: the table, or the static list while the table cannot be read. */
+  isVouchedFor({ incarnation }: KnownNode): boolean {
+    return incarnation !== undefined || this.#away
+  }
+
   /** Members whose death was proved and that are in the table as it was last read. */
   deadMembers(): readonly KnownNode[] {
     return [...this.#members.values()].filter(node => this.isDead(node.incarnation))

@@ -61,7 +61,13 @@ async function setUp(failover: Member['failover'] = 'recreate') {
   const random = () => 0
   const load = new NodeLoad({ clock, random, failuresMax: 5, pauseMs: 1000 })
   const options = { zone: '', requestsMax: 1000, loadPercent: 125 }
-  const selection = new Selection({ nodes: () => view.nodes(), load, random, options })
+  const selection = new Selection({
+    nodes: () => view.nodes(),
+    isVouchedFor: () => true,
+    load,
+    random,
+    options,
+  })
   const questions: NodeQuestions = {
     // node-2 is dead.
     identity: async ({ id }) =>

@@ -13,12 +13,17 @@ function node(id: string, more: Partial<KnownNode> = {}): KnownNode {
   return { ...known, instances: 0, instancesMax: 2000, failover: 'recreate', ...more }
 }
 
-function setUp(nodes: KnownNode[], options: { zone?: string; requestsMax?: number } = {}) {
+function setUp(
+  nodes: KnownNode[],
+  options: { zone?: string; requestsMax?: number } = {},
+  isVouchedFor: (node: KnownNode) => boolean = () => true,
+) {
   const clock = new ManualClock()
   const random = createRandom(7)
   const load = new NodeLoad({ clock, random, failuresMax: 5, pauseMs: 1000 })
   const selection = new Selection({
     nodes: () => nodes,
+    isVouchedFor,
     load,
     random,
     options: { zone: '', requestsMax: 100, loadPercent: 125, ...options },
@@ -90,6 +95,16 @@ describe('stateless', () => {
   test('without nodes there is none', () => {
     expect(setUp([]).selection.stateless(none)).toBeUndefined()
     expect(setUp([]).selection.forInstance('g/i', none)).toBeUndefined()
+    expect(setUp([]).selection.hasNode).toBe(false)
+  })
+
+  test('one that nobody vouches for is asked when there is no other, and is no reason to say that there is one', () => {
+    const [a, b] = [node('a'), node('b')]
+    const { selection, draw } = setUp([a, b], {}, ({ id }) => id === 'b')
+    expect([draw(20), selection.hasNode]).toEqual([{ b: 20 }, true])
+    const alone = setUp([a], {}, () => false)
+    expect(alone.selection.stateOf(a)).toBe('absent')
+    expect([alone.draw(20), alone.selection.hasNode]).toEqual([{ a: 20 }, false])
   })
 })
 

@@ -4,6 +4,8 @@ import { createRing, type Ring } from './ring.ts'
 
 export interface SelectionDeps {
   readonly nodes: () => readonly KnownNode[]
+  /** Whether anybody who could know it says that the node is there. */
+  readonly isVouchedFor: (node: KnownNode) => boolean
   readonly load: NodeLoad
   readonly random: () => number
   readonly options: SelectionOptions
@@ -18,7 +20,7 @@ export interface SelectionOptions {
   readonly loadPercent: number
 }
 
-export type NodeState = 'available' | 'draining' | 'full' | 'failing'
+export type NodeState = 'available' | 'draining' | 'full' | 'failing' | 'absent'
 
 /**
  * Which node a request goes to, when any would do (stateless) or when a new consumer instance is placed. One predicate
@@ -33,15 +35,16 @@ export class Selection {
   }
 
   stateOf(node: KnownNode): NodeState {
-    const { load, options } = this.#deps
+    const { isVouchedFor, load, options } = this.#deps
+    if (!isVouchedFor(node)) return 'absent'
     if (node.draining) return 'draining'
     if (load.inFlight(node.id) >= options.requestsMax) return 'full'
     return load.paused(node.id) ? 'failing' : 'available'
   }
 
-  /** Nodes that could take a request now, before zones and load: what readiness looks at. */
-  available(): readonly KnownNode[] {
-    return this.#candidates(new Set())
+  /** Whether there is a node that could take a request now, before zones and load: what readiness looks at. */
+  get hasNode(): boolean {
+    return this.#candidates(new Set()).some(node => this.stateOf(node) !== 'absent')
   }
 
   /**
@@ -90,8 +93,9 @@ export class Selection {
     const byState = Map.groupBy(untried, node => this.stateOf(node))
     const available = byState.get('available') ?? []
     if (available.length > 0) return available
-    // Never leave out the last one for its failures; and a node that drains still answers until it is gone.
-    return byState.get('failing') ?? byState.get('draining') ?? []
+    // Never leave out the last one for its failures; and a node that drains still answers until it is gone. One that
+    // nobody vouches for may be there all the same.
+    return byState.get('failing') ?? byState.get('draining') ?? byState.get('absent') ?? []
   }
 
   #preferred(nodes: KnownNode[]): KnownNode[] {

@@ -50,6 +50,7 @@ async function edgeGateway(table: MemoryRoutingTable) {
   const load = new NodeLoad({ clock, random, failuresMax: 5, pauseMs: 1000 })
   const selection = new Selection({
     nodes: () => view.nodes(),
+    isVouchedFor: () => true,
     load,
     random,
     options: { zone: '', requestsMax: 100, loadPercent: 125 },

@@ -404,6 +404,22 @@ describe('without the routing table', () => {
     const alone = await gateway(undefined, { nodes: list })
     expect((await records(alone, 'g', 'there')).status).toBe(200)
     expect((await records(alone, 'g', 'nobody')).status).toBe(404)
+    // Nobody can say whether they are there.
+    for (const { adminUrl = '' } of [late, alone])
+      expect((await http({ base: adminUrl, path: '/ready' })).status).toBe(200)
+  })
+
+  test('a gateway whose table has no node is not ready, whatever the static list says; it asks those all the same', async () => {
+    const { nodes } = await system(1)
+    const empty = new CutTable({ clock: systemClock })
+    const entry = await gateway(empty, { nodes: nodes.map(each => `${each.id}=${each.url}`).join(',') })
+    const base = entry.adminUrl ?? ''
+    const ready = await http({ base, path: '/ready' })
+    expect([ready.status, ready.text]).toEqual([503, expect.stringContaining('no proxy node is available')])
+    const { text } = await http({ base, path: '/metrics' })
+    expect(text).toMatch(/kafka_rest_gateway_members\{state="available"\} 0/)
+    expect(text).toMatch(/kafka_rest_gateway_members\{state="absent"\} 1/)
+    expect((await http({ base: entry.url, path: '/topics' })).status).toBe(200)
   })
 })
 

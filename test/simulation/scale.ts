@@ -247,6 +247,7 @@ class Scale {
     const load = new NodeLoad({ clock: systemClock, random: this.#random, failuresMax: 5, pauseMs: 1000 })
     const selection = new Selection({
       nodes: () => view.nodes(),
+      isVouchedFor: () => true,
       load,
       random: this.#random,
       options: { zone: '', requestsMax: 1000, loadPercent: 125 },

@@ -59,6 +59,7 @@ export class SimulatedGateway {
     const load = new NodeLoad({ clock: process, random: world.random, failuresMax: 5, pauseMs: 1000 })
     const selection = new Selection({
       nodes: () => view.nodes(),
+      isVouchedFor: () => true,
       load,
       random: world.random,
       options: { zone: '', requestsMax: 1000, loadPercent: 125 },
