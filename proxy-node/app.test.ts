@@ -55,7 +55,7 @@ beforeAll(async () => {
     checkRate: async ({ id }) => {
       if (id === 'topics.list' && limited) throw new RestError('rateLimited')
     },
-    bodies: new Bodies({ bodyBytesMax: 1000, totalBytesMax: 2000 }),
+    bodies: new Bodies({ bodyBytesMax: 1000, controlBytesMax: 100, totalBytesMax: 2000 }),
     clock: systemClock,
     log,
     metrics: new Metrics(proxyNodeMetrics, { process: false }),

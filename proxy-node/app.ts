@@ -139,7 +139,7 @@ async function answerRoute(
       contentType,
       responseType: negotiated.type,
       contentTypeHeader: negotiated.contentType,
-      body: () => deps.bodies.read(incoming, outgoing),
+      body: () => deps.bodies.read(incoming, outgoing, match.route.media === 'produce' ? 'data' : 'control'),
       requestId,
       signal,
       gateway: await gatewayHints(incoming, deps.isInternalToken),

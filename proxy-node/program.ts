@@ -242,6 +242,7 @@ function appOf(
 ) {
   const bodies = new Bodies({
     bodyBytesMax: settings['request.body.max.bytes'],
+    controlBytesMax: settings['request.control.body.max.bytes'],
     totalBytesMax: settings['request.bodies.max.bytes'],
   })
   metrics.read('kafka_rest_node_request_body_bytes', () => bodies.bytes)

@@ -212,7 +212,14 @@ export const proxyNodeSettings = [
     kind: 'int',
     default: '67108864',
     min: 1,
-    doc: 'Largest request body in bytes; more is 413.',
+    doc: 'Largest body of a produce request in bytes; more is 413.',
+  },
+  {
+    key: 'request.control.body.max.bytes',
+    kind: 'int',
+    default: '1048576',
+    min: 1,
+    doc: 'Largest body of any other request in bytes: it names topics, partitions and offsets, and is kept as long as the instance; more is 413.',
   },
   {
     key: 'request.bodies.max.bytes',

@@ -1,3 +1,4 @@
+import { hasLongNumber } from '../../shared/rest/json-body.ts'
 import type { EmbeddedJson } from './format.ts'
 
 /**
@@ -5,16 +6,9 @@ import type { EmbeddedJson } from './format.ts'
  * bigints. Parsing a second time is slow, so it is done only for texts with a run of digits that could be one.
  */
 export function exactValue(json: EmbeddedJson): unknown {
-  if (!longDigits.test(json.text)) return json.value
-  return JSON.parse(json.text, exactNumber)
+  return hasLongNumber(json.text) ? JSON.parse(json.text, exactNumber) : json.value
 }
 
-/** The parsed value of request JSON with doubles only, as a validator wants it: it knows no bigint. */
-export function doublesOf(json: EmbeddedJson): unknown {
-  return longDigits.test(json.text) ? JSON.parse(json.text) : json.value
-}
-
-const longDigits = /\d{16}/
 const wholeNumber = /^-?\d{1,20}$/
 
 /** A reviver with the source text (ECMA-262 2026, JSON.parse source text access). */

@@ -1,7 +1,7 @@
 import type { Ajv, ErrorObject, ValidateFunction } from 'ajv'
 import { RestError } from '../../shared/errors/rest-error.ts'
 import { CpuTimeExceeded, type WorkGuard } from './cpu-guard.ts'
-import { doublesOf, isJsonObject } from './exact-json.ts'
+import { isJsonObject } from './exact-json.ts'
 import { excerpt } from './excerpt.ts'
 import {
   type EmbeddedJson,
@@ -75,7 +75,7 @@ class JsonSchemaCodec implements SchemaCodec {
   }
 
   encode(json: EmbeddedJson | null): Buffer {
-    const value = json === null ? null : doublesOf(json)
+    const value = json === null ? null : json.value
     const text = json === null ? 'null' : json.text
     const error = this.#violation(value, text.length)
     if (error !== undefined) throw new RestError('badPayload', excerpt(violationText(error, value)))

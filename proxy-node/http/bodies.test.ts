@@ -4,16 +4,20 @@ import { errorResponse } from '../../shared/http/error-response.ts'
 import { answersIn, exchange, jsonResponse, openListener } from '../../test/support/http-listener.ts'
 import { RawConnection } from '../../test/support/raw-connection.ts'
 import { until } from '../../test/support/until.ts'
-import { Bodies } from './bodies.ts'
+import { Bodies, type BodyKind } from './bodies.ts'
 import { ByteCollector } from './byte-collector.ts'
 
 /** An app that reads its body, and holds its answer until it is let go. */
-async function openApp(limits: { bodyBytesMax: number; totalBytesMax: number }, gate?: Promise<void>) {
-  const bodies = new Bodies(limits)
+async function openApp(
+  limits: { bodyBytesMax: number; totalBytesMax: number },
+  gate?: Promise<void>,
+  kind?: BodyKind,
+) {
+  const bodies = new Bodies({ controlBytesMax: 5, ...limits })
   const failures: unknown[] = []
   const listener = await openListener(async (_, { incoming, outgoing }) => {
     try {
-      const body = await bodies.read(incoming, outgoing)
+      const body = await bodies.read(incoming, outgoing, kind)
       await gate
       return jsonResponse({ body: body.toString('latin1') })
     } catch (error) {
@@ -54,6 +58,14 @@ test('a body over the limit is 413, declared or not, also when most of it is sti
     expect(JSON.parse(answer?.body ?? '')).toEqual({ error_code: 413, message: 'HTTP 413 Payload Too Large' })
   }
   await until('nothing to be held', () => bodies.bytes === 0)
+})
+
+test('a body that is no data has a bound of its own', async () => {
+  const { listener } = await openApp({ bodyBytesMax: 10, totalBytesMax: 100 }, undefined, 'control')
+  const statusOf = async (request: string) => answersIn(await exchange(listener.url, request))[0]?.status
+  expect(await statusOf(`${head('Content-Length: 5')}abcde`)).toBe(200)
+  expect(await statusOf(`${head('Content-Length: 6')}abcdef`)).toBe(413)
+  expect(await statusOf(head('Transfer-Encoding: chunked') + chunks('abc', 'def'))).toBe(413)
 })
 
 test('all bodies together have a bound: what comes over it is 429, and room comes back with the answers', async () => {

@@ -3,18 +3,28 @@ import { RestError } from '../../shared/errors/rest-error.ts'
 import { admitBody } from '../../shared/http/body-admission.ts'
 import { ByteCollector } from './byte-collector.ts'
 
+export interface BodyLimits {
+  /** `request.body.max.bytes` */
+  readonly bodyBytesMax: number
+  /** `request.control.body.max.bytes` */
+  readonly controlBytesMax: number
+  /** `request.bodies.max.bytes` */
+  readonly totalBytesMax: number
+}
+
+/** Produce requests and those of other processes, or all the others: those name topics, partitions and offsets only. */
+export type BodyKind = 'data' | 'control'
+
 /**
  * Reads request bodies within two bounds: one for each body (413), and one for all that are being read and
  * parsed at once (429), so that a thousand large uploads cannot take the process's memory.
  */
 export class Bodies {
-  readonly #bodyBytesMax: number
-  readonly #totalBytesMax: number
+  readonly #options: BodyLimits
   #bytes = 0
 
-  constructor(options: { readonly bodyBytesMax: number; readonly totalBytesMax: number }) {
-    this.#bodyBytesMax = options.bodyBytesMax
-    this.#totalBytesMax = options.totalBytesMax
+  constructor(options: BodyLimits) {
+    this.#options = options
   }
 
   /** Bytes of all bodies held now. */
@@ -27,11 +37,13 @@ export class Bodies {
    * announce much and send nothing would shut out all others), until the answer has closed.
    * @throws RestError payloadTooLarge, tooManyBodyBytes, bodyTruncated.
    */
-  async read(incoming: IncomingMessage, outgoing: ServerResponse): Promise<Buffer> {
+  async read(incoming: IncomingMessage, outgoing: ServerResponse, kind: BodyKind = 'data'): Promise<Buffer> {
+    const { bodyBytesMax, controlBytesMax, totalBytesMax } = this.#options
+    const bytesMax = kind === 'data' ? bodyBytesMax : Math.min(controlBytesMax, bodyBytesMax)
     const declared = Number(incoming.headers['content-length'] ?? 0)
-    if (declared > this.#bodyBytesMax) throw new RestError('payloadTooLarge')
+    if (declared > bytesMax) throw new RestError('payloadTooLarge')
     if (declared === 0 && incoming.headers['transfer-encoding'] === undefined) return Buffer.alloc(0)
-    if (this.#bytes + declared > this.#totalBytesMax) throw new RestError('tooManyBodyBytes')
+    if (this.#bytes + declared > totalBytesMax) throw new RestError('tooManyBodyBytes')
     if (incoming.destroyed || outgoing.destroyed) throw new RestError('bodyTruncated')
     let held = 0
     outgoing.once('close', () => {
@@ -39,14 +51,18 @@ export class Bodies {
       held = 0
     })
     admitBody(incoming, outgoing)
-    return this.#collect(incoming, bytes => {
+    return this.#collect(incoming, { bytesMax, totalBytesMax }, bytes => {
       if (outgoing.destroyed) return
       held += bytes
       this.#bytes += bytes
     })
   }
 
-  #collect(incoming: IncomingMessage, hold: (bytes: number) => void): Promise<Buffer> {
+  #collect(
+    incoming: IncomingMessage,
+    { bytesMax, totalBytesMax }: { readonly bytesMax: number; readonly totalBytesMax: number },
+    hold: (bytes: number) => void,
+  ): Promise<Buffer> {
     const body = new ByteCollector()
     return new Promise((resolve, reject) => {
       // What comes after a refusal is read and dropped by the listener.
@@ -58,8 +74,8 @@ export class Bodies {
         else resolve(body.take())
       }
       const onData = (part: Buffer) => {
-        if (body.length + part.length > this.#bodyBytesMax) settle(new RestError('payloadTooLarge'))
-        else if (this.#bytes + part.length > this.#totalBytesMax) settle(new RestError('tooManyBodyBytes'))
+        if (body.length + part.length > bytesMax) settle(new RestError('payloadTooLarge'))
+        else if (this.#bytes + part.length > totalBytesMax) settle(new RestError('tooManyBodyBytes'))
         else {
           hold(part.length)
           body.add(part)

@@ -353,6 +353,20 @@ describe('bounds', () => {
     expect(producer.bufferedBytes).toBe(0)
   })
 
+  test('a request with nothing to send does not wait for room', async () => {
+    const producer = open({ bufferBytesMax: 1000 })
+    void producer.produce('t', on(0, 'x'.repeat(600)), never)
+    const sent = await batches.next()
+    const waiting = producer.produce('t', on(1, 'y'.repeat(600)), never)
+    await settled()
+    const [outcome] = await producer.produce('t', on(2, 'z'.repeat(1_100_000)), never)
+    expect(outcome).toMatchObject({ error: { message: expect.stringContaining('max.request.size') } })
+    expect(producer.waitingRequests).toBe(1)
+    sent.resolve(0n)
+    ;(await batches.next()).resolve(0n)
+    await waiting
+  })
+
   test('after max.block.ms the whole request is refused, and nothing of it was queued', async () => {
     const producer = open({ bufferBytesMax: 1000, maxBlockMs: 500 })
     void producer.produce('t', on(0, 'x'.repeat(600)), never)

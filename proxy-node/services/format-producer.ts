@@ -120,6 +120,8 @@ export class FormatProducer {
           memoryBytes += bytes + RECORD_MEMORY_BYTES
         }
       }
+      // Nothing to send, nothing to wait for.
+      if (accepted.length === 0) return await delivery.done
       if (!this.#buffer.tryAdmit(memoryBytes)) {
         await this.#buffer.admit(memoryBytes, this.#deps.settings.maxBlockMs, this.#patience(signal))
       }

@@ -106,6 +106,18 @@ test('an out-of-range position is found by the policy, not by the commit; an end
   expect(offsets(positions)).toEqual([9n, 3n])
 })
 
+test('what can be no topic or partition is not asked for', async () => {
+  const looked: unknown[] = []
+  const topicWith: PositionResolverDeps['cluster']['topicWith'] = async where => {
+    looked.push(where)
+    return topic('t')
+  }
+  const { positions, settle } = resolving({ from: 'earliest' }, { cluster: { topicWith } })
+  positions.assignManually([t0, { topic: 'x'.repeat(40_000), partition: 0 }, { topic: 'u', partition: -1 }])
+  await settle()
+  expect([looked, offsets(positions)]).toEqual([[t0], [7n]])
+})
+
 test('partitions that do not exist stay open and hold back nothing', async () => {
   const { positions, settle } = resolving({ from: 'earliest' })
   positions.assignManually([t0, { topic: 't', partition: 5 }, { topic: 'missing', partition: 0 }])

@@ -6,6 +6,7 @@ import { KafkaError } from '../ports/kafka-error.ts'
 import type { Changes } from './changes.ts'
 import type { ResetPolicy } from './instance-settings.ts'
 import { keyOf, type Positions, type UnresolvedPosition } from './positions.ts'
+import { isTopicName } from './topic-checks.ts'
 
 export interface PositionResolverDeps {
   readonly group: string
@@ -121,8 +122,11 @@ export class PositionResolver {
     const { cluster, closed } = this.#deps
     // The highest partition of each topic: metadata that has it has the others.
     const highest = new Map<string, number>()
-    for (const { topic, partition } of open)
-      highest.set(topic, Math.max(partition, highest.get(topic) ?? partition))
+    for (const { topic, partition } of open) {
+      // No broker has such a one, and some end the connection at what cannot be a name: it is accepted, and never read.
+      if (isTopicName(topic) && partition >= 0)
+        highest.set(topic, Math.max(partition, highest.get(topic) ?? partition))
+    }
     const found = await Promise.allSettled(
       [...highest].map(([topic, partition]) => cluster.topicWith({ topic, partition }, closed)),
     )

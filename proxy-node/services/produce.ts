@@ -65,6 +65,9 @@ export class Produce {
     const keySchema = await this.#schema(request, format, 'key', signal)
     const valueSchema = await this.#schema(request, format, 'value', signal)
     const records = await this.#encode(request, format, { key: keySchema, value: valueSchema })
+    // A suspended function holds on to its arguments, and what was parsed takes many times its text: while Kafka is away
+    // only the encoded bytes may stay, which `buffer.memory` counts.
+    body.records.length = 0
     const outcomes = await this.#deps.producers[name].produce(topic, records, signal)
     for (const outcome of outcomes) {
       if ('error' in outcome && outcome.error.kind === 'UNEXPECTED')

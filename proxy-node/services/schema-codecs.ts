@@ -39,10 +39,14 @@ export class SchemaCodecs {
   /** By type and text as requests bring it. */
   readonly #texts: BoundedCache<string, CompiledText>
   readonly #refused: BoundedCache<string, SchemaRefused>
+  /** Codecs that cannot encode, and until when that is believed. */
+  readonly #unready = new WeakMap<SchemaCodec, { readonly refusal: SchemaRefused; readonly until: number }>()
+  readonly #clock: Clock
 
   constructor(compilers: SchemaCompilers, options: SchemaCodecsOptions, deps: { clock: Clock }) {
     this.#compilers = compilers
     this.#options = options
+    this.#clock = deps.clock
     const bounds = { entriesMax: options.entriesMax, weightMax: options.charsMax }
     this.#codecs = new BoundedCache(bounds, deps.clock)
     this.#texts = new BoundedCache(bounds, deps.clock)
@@ -63,7 +67,7 @@ export class SchemaCodecs {
     const known = this.#texts.fresh(key)
     if (known !== undefined) return known
     const codec = this.#compiled(type, { text, references: [] })
-    codec.prepareEncode()
+    this.prepare(codec)
     const compiled = { codec, schema: { type, text: this.canonical(type, text), references: [] } }
     this.#texts.set(key, compiled, key.length)
     return compiled
@@ -77,6 +81,19 @@ export class SchemaCodecs {
     if (!isSchemaType(schema.type)) throw new SchemaRefused(`unknown schema type ${schema.type}`)
     const references = await loadReferences(schema, registry, this.#options, signal)
     return this.#compiled(schema.type, { text: schema.text, references })
+  }
+
+  /** Makes a codec ready to encode with. What was refused is refused at once for a while. @throws SchemaRefused */
+  prepare(codec: SchemaCodec): void {
+    const unready = this.#unready.get(codec)
+    if (unready !== undefined && this.#clock.monotonic() < unready.until) throw unready.refusal
+    try {
+      codec.prepareEncode()
+    } catch (refusal) {
+      if (refusal instanceof SchemaRefused)
+        this.#unready.set(codec, { refusal, until: this.#clock.monotonic() + refusalFreshMs })
+      throw refusal
+    }
   }
 
   #compiled(type: SchemaType, source: SchemaSource): SchemaCodec {

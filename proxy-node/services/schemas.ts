@@ -163,14 +163,14 @@ export class Schemas {
     const known = this.cached(id)
     try {
       if (known !== undefined) {
-        known.codec.prepareEncode()
+        codecs.prepare(known.codec)
         return known
       }
       const codec = await resolving(
         () => attempt,
         () => codecs.of(stored, registry, signal),
       )
-      codec.prepareEncode()
+      codecs.prepare(codec)
       return this.#keep(id, type, codec, stored.text.length)
     } catch (error) {
       if (error instanceof SchemaRefused) throw unusableSchema(type, error)

@@ -122,7 +122,12 @@ export const restErrors = {
     '{}',
     'a broker refused the size of a record, outside produce (v2 §3.3)',
   ),
-  payloadTooLarge: row(413, 413, 'HTTP 413 Payload Too Large', 'a body over request.body.max.bytes'),
+  payloadTooLarge: row(
+    413,
+    413,
+    'HTTP 413 Payload Too Large',
+    'a body over request.body.max.bytes or request.control.body.max.bytes',
+  ),
   unsupportedMediaType: row(
     415,
     415,

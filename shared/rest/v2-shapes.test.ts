@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkProperty } from '../../test/support/property.ts'
 import { RestError } from '../errors/rest-error.ts'
-import { compactJson, parseJsonBody } from './json-body.ts'
+import { compactJson, hasLongNumber, parseJsonBody } from './json-body.ts'
 import { int, long, object, parseProduce, peekInstanceName, string } from './v2-shapes.ts'
 
 const limits = { depthMax: 8, recordsMax: 3 }
@@ -129,6 +129,13 @@ describe('parseProduce - contract v2 §2.8, §3.4', () => {
     )
   })
 
+  test('too many records are refused before anything is parsed', () => {
+    expect(errorOf(() => produce('{"records":[{},{"value":{"a":[{}]}},{"value":"{"},{},'))).toMatch(
+      /^413\/41301 /,
+    )
+    expect(errorOf(() => produce('{"records":[{},{"value":{"a":[{}]}},{"value":"{"}'))).toMatch(/^400\/400 /)
+  })
+
   test('deep nesting up to the limit', () => {
     const deep = (depth: number) => `${'[{"a":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}`
     const body = (depth: number) => bytes(`{"records":[{"value":${deep(depth)}}]}`)
@@ -154,6 +161,14 @@ describe('readers', () => {
     expect(errorOf(() => long(9223372036854775808n))).toMatch(/out of range of long/)
     expect(errorOf(() => object('Create', {})([]))).toMatch(/type `Create` from Array value/)
   })
+})
+
+test('only numbers are looked at for digits that a double loses, not strings', () => {
+  const long = '1234567890123456'
+  expect([`[${long}]`, `{"a":-${long}0}`, `["",${long}]`].map(hasLongNumber)).toEqual([true, true, true])
+  expect(['[1,23]', `"${long}"`, `{"a\\"${long}":"${long}","b":123456789012345}`].map(hasLongNumber)).toEqual(
+    [false, false, false],
+  )
 })
 
 test('peekInstanceName: id wins over name, and unreadable bodies are left to the node', () => {

@@ -1,5 +1,13 @@
 import { RestError } from '../errors/rest-error.ts'
-import { JsonCursor, type JsonLimits, parseJsonBody } from './json-body.ts'
+import {
+  hasLongNumber,
+  type JsonBody,
+  JsonCursor,
+  type JsonLimits,
+  parseExactly,
+  parseJsonBody,
+  parseRecordsBody,
+} from './json-body.ts'
 
 /**
  * Reads one value of a parsed body into what a shape wants, with the coercions that the original accepts
@@ -111,7 +119,8 @@ function describe(value: unknown): [kind: string, jsonToken: string] {
 
 /** A produce request of any format (contract v2 §2.8). */
 export interface ProduceBody {
-  readonly records: readonly ProduceRecord[]
+  /** Emptied by `Produce` when they are encoded. */
+  readonly records: ProduceRecord[]
   readonly keySchema: string | null
   readonly keySchemaId: number | null
   readonly valueSchema: string | null
@@ -140,9 +149,9 @@ export function parseProduce(
   argument: string,
   limits: JsonLimits & { readonly recordsMax: number },
 ): ProduceBody {
-  const body = parseJsonBody(bytes, limits)
+  const body = parseRecordsBody(bytes, limits)
   if (body === undefined || body.value === null) throw notNull(argument)
-  const fields = produceShape(body.value)
+  const fields = produceFields(body)
   if (fields === null || fields.records === null || fields.records.length === 0)
     throw new RestError('validation', `${argument}.records must not be empty (was [])`)
   if (fields.records.length > limits.recordsMax)
@@ -182,6 +191,18 @@ const produceShape = object('ProduceRequest', {
     return record
   }),
 })
+
+/** Longest text that is parsed a second time, so that an error shows a number with all its digits. */
+const exactLengthMax = 65_536
+
+function produceFields({ value, text }: JsonBody): ReturnType<typeof produceShape> {
+  try {
+    return produceShape(value)
+  } catch (error) {
+    if (text.length > exactLengthMax || !hasLongNumber(text)) throw error
+    return produceShape(parseExactly(text))
+  }
+}
 
 function bodyJson(value: unknown, text: () => string): BodyJson | null {
   if (value === null) return null

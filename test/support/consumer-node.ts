@@ -126,7 +126,11 @@ export class ConsumerNode {
       checkAccess: () => undefined,
       checkRate: async () => undefined,
       isInternalToken: value => value === internalToken,
-      bodies: new Bodies({ bodyBytesMax: 1_000_000, totalBytesMax: 10_000_000 }),
+      bodies: new Bodies({
+        bodyBytesMax: 1_000_000,
+        controlBytesMax: 1_000_000,
+        totalBytesMax: 10_000_000,
+      }),
       clock,
       log,
       metrics,
