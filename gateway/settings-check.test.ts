@@ -30,7 +30,10 @@ test('an address other than loopback needs the token', () => {
     expect(check({ listeners: listener }).listener).toBe(listener)
   for (const listener of ['http://0.0.0.0:1', 'http://[::]:1', 'http://10.0.0.1:1', 'http://host:1']) {
     expect(() => check({ listeners: listener })).toThrow('needs internal.token')
-    expect(check({ listeners: listener, 'internal.token': 't' }).listener).toBe(listener)
+    expect(() => check({ listeners: listener, 'internal.token': 'change-me' })).toThrow(
+      '16 characters at least',
+    )
+    expect(check({ listeners: listener, 'internal.token': 't'.repeat(16) }).listener).toBe(listener)
   }
 })
 

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { redisProblems } from '../shared/routing/open-routing-table.ts'
+import { internalTokenCharsMin } from '../shared/security/internal-token.ts'
 import { operatorTokenProblems } from '../shared/security/operator-tokens.ts'
 import { SettingsError } from '../shared/settings/load.ts'
 import { shownValue } from '../shared/settings/shown-value.ts'
@@ -26,8 +27,10 @@ export function checkSettings(settings: GatewaySettings, hasTable: boolean): Che
   const [listener = '', ...more] = settings['listeners']
   if (more.length > 0) problems.push('listeners: one address')
   if (plainHost(listener) === undefined) problems.push('listeners: must be http(s)://host:port')
-  else if (settings['internal.token'] === '' && !isLoopback(listener))
-    problems.push(`listeners=${shownValue(listener)}: an address other than loopback needs internal.token`)
+  else if (settings['internal.token'].length < internalTokenCharsMin && !isLoopback(listener))
+    problems.push(
+      `listeners=${shownValue(listener)}: an address other than loopback needs internal.token, of ${internalTokenCharsMin} characters at least`,
+    )
   if (!/^[A-Za-z0-9._-]*$/.test(settings['id'])) problems.push('id: only letters, digits, dots, - and _')
   for (const range of settings['forwarded.trusted'])
     if (parseRange(range) === undefined) problems.push(`forwarded.trusted: ${range} is no address or CIDR`)

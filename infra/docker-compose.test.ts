@@ -31,7 +31,7 @@ const read = (path: string) => readFileSync(join(ROOT_DIR, path), 'utf8')
 
 /** Values as the containers get them: `${NAME:?…}` and `${NAME:-}` filled in, everything a string. */
 function environmentOf(service: Service | undefined): Record<string, string> {
-  const variables: Record<string, string> = { INTERNAL_TOKEN: 'secret' }
+  const variables: Record<string, string> = { INTERNAL_TOKEN: 'a secret of some length' }
   return Object.fromEntries(
     Object.entries(service?.environment ?? {}).map(([name, value]) => [
       name,
@@ -90,7 +90,7 @@ describe('docker-compose.yml', () => {
       const loaded = loadSettings(gatewaySettings, new Map(), environmentOf(compose.services[name]))
       expect(loaded.unknown).toEqual([])
       expect(loaded.passThrough.size).toBe(0)
-      expect(loaded.settings).toMatchObject({ id: name, 'internal.token': 'secret' })
+      expect(loaded.settings).toMatchObject({ id: name, 'internal.token': 'a secret of some length' })
     }
     for (const name of named(/^node-/)) {
       const loaded = loadSettings(proxyNodeSettings, new Map(), environmentOf(compose.services[name]))
@@ -98,7 +98,7 @@ describe('docker-compose.yml', () => {
       expect(loaded.settings).toMatchObject({
         id: name,
         'internal.url': `http://${name}:8083`,
-        'internal.token': 'secret',
+        'internal.token': 'a secret of some length',
         'bootstrap.servers': ['kafka:9092'],
       })
     }

@@ -60,7 +60,7 @@ export const proxyNodeMetrics = [
     name: 'kafka_rest_node_lease_renewals_total',
     type: 'counter',
     labels: ['outcome'],
-    help: 'Renewals of this node in the routing table. unreachable: the table did not answer; fenced: others declared this process dead, and it closed all its consumer instances; taken: another process has its id.',
+    help: 'Renewals of this node in the routing table. unreachable: the table did not answer; fenced: others declared this process dead, and it closed all its consumer instances; taken: another process registered its id meanwhile; waiting: its id is still registered by another process, as after a crash.',
   },
   {
     name: 'kafka_rest_node_placements_total',

@@ -1,4 +1,5 @@
 import { redisProblems } from '../shared/routing/open-routing-table.ts'
+import { internalTokenCharsMin } from '../shared/security/internal-token.ts'
 import { operatorTokenProblems } from '../shared/security/operator-tokens.ts'
 import { SettingsError } from '../shared/settings/load.ts'
 import { shownValue } from '../shared/settings/shown-value.ts'
@@ -23,8 +24,10 @@ export function checkSettings({ settings }: LoadedProxyNodeSettings): CheckedSet
   if (more.length > 0) problems.push('listeners: one address')
   if (!/^https?:\/\//.test(listener) || !URL.canParse(listener))
     problems.push('listeners: must be http(s)://host:port')
-  else if (settings['internal.token'] === '' && !isLoopback(listener))
-    problems.push(`listeners=${shownValue(listener)}: an address other than loopback needs internal.token`)
+  else if (settings['internal.token'].length < internalTokenCharsMin && !isLoopback(listener))
+    problems.push(
+      `listeners=${shownValue(listener)}: an address other than loopback needs internal.token, of ${internalTokenCharsMin} characters at least`,
+    )
   else if (isUnspecified(listener) && settings['internal.url'] === '')
     problems.push(
       `listeners=${shownValue(listener)}: internal.url must say where gateways reach this process`,

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT_DIR } from '../infra/local/cache.ts'
 import { sweepPids } from '../infra/local/pid-files.ts'
@@ -72,11 +73,15 @@ class TestRun {
     const progress = (line: string) => console.log(line)
     const services = await startServices(this.#parts, { runDir: this.#runDir, pidDir, progress })
     const report = join(this.#runDir, 'vitest.json')
+    // What tests make there, private keys among it, goes with the run.
+    const tempDir = join(this.#runDir, 'tmp')
+    mkdirSync(tempDir)
     const code = await this.#command(
       bin('vitest'),
       ['run', ...vitestArguments, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
-      { ...services, TEST_RUN_DIR: this.#runDir, TEST_PID_DIR: pidDir },
+      { ...services, TEST_RUN_DIR: this.#runDir, TEST_PID_DIR: pidDir, TMPDIR: tempDir },
     )
+    rmSync(tempDir, { recursive: true, force: true })
     const counts = readCounts(report, code)
     this.#counts.passed += counts.passed
     this.#counts.failed += counts.failed

@@ -39,6 +39,7 @@ interface Container {
 interface PodTemplate {
   readonly metadata: { readonly labels: Record<string, string> }
   readonly spec: {
+    readonly enableServiceLinks?: boolean
     readonly terminationGracePeriodSeconds: number
     readonly containers: readonly [Container]
   }
@@ -167,9 +168,19 @@ describe.each([
 
 const isSame = (left: object, right: object) => JSON.stringify(left) === JSON.stringify(right)
 
-test('the settings pass the checks of a start', () => {
-  expect(checkGateway(loadedGateway.settings, false).listener).toBe('http://0.0.0.0:8082')
-  expect(checkNode(loadedNode).bootstrap).toEqual([{ host: 'kafka', port: 9092 }])
+const secret = { 'internal.token': 'a secret of some length' }
+const gatewayOfUser = { ...loadedGateway.settings, ...secret }
+
+test('the settings pass the checks of a start with a secret of one’s own, and not with the published one', () => {
+  expect(checkGateway(gatewayOfUser, false).listener).toBe('http://0.0.0.0:8082')
+  const nodeOfUser = { ...loadedNode, settings: { ...loadedNode.settings, ...secret } }
+  expect(checkNode(nodeOfUser).bootstrap).toEqual([{ host: 'kafka', port: 9092 }])
+  expect(() => checkGateway(loadedGateway.settings, false)).toThrow('internal.token')
+  expect(() => checkNode(loadedNode)).toThrow('internal.token')
+})
+
+test('variables that Kubernetes makes of services reach no process', () => {
+  for (const { template } of [gateway, node]) expect(template.spec.enableServiceLinks).toBe(false)
 })
 
 test('a node says its pod’s address and name, and each gateway knows all nodes by name', () => {
@@ -180,7 +191,7 @@ test('a node says its pod’s address and name, and each gateway knows all nodes
   })
   expect(resource('Service', serviceName ?? '').spec.clusterIP).toBe('None')
   const names = Array.from({ length: node.replicas }, (_, index) => `kafka-rest-node-${index}`)
-  expect([...checkGateway(loadedGateway.settings, false).nodes]).toEqual(
+  expect([...checkGateway(gatewayOfUser, false).nodes]).toEqual(
     names.map(name => [name, `http://${name}.${serviceName}:8083`]),
   )
 })

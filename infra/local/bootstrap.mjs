@@ -13,6 +13,7 @@ const NODE_MIN = 20
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const LOCK_POLL_MS = 200
 const LOCK_WITHOUT_OWNER_MS = 10000
+const LOCK_SILENT_MS = 3000
 
 const rootDir = fileURLToPath(new URL('../..', import.meta.url))
 const modulesDir = join(rootDir, 'node_modules')
@@ -65,9 +66,17 @@ function sleep(ms) {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
 
+/** With its start time a pid names one process for good; undefined where /proc does not tell. As in pid-files.ts. */
+function startTimeOf(pid) {
+  const stat = readText(`/proc/${pid}/stat`)
+  return stat === '' ? undefined : stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
 function lockIsStale() {
-  const owner = Number(readText(join(lockDir, 'pid')))
+  const [pid, startTime] = readText(join(lockDir, 'pid')).split(' ')
+  const owner = Number(pid)
   if (owner > 0) {
+    if (startTime && startTime !== startTimeOf(owner)) return true
     try {
       process.kill(owner, 0)
       return false
@@ -85,16 +94,27 @@ function lockIsStale() {
 /** `npm start` and `npm test` may be run at once in a fresh clone: one installs, the other waits. */
 async function lock() {
   mkdirSync(join(lockDir, '..'), { recursive: true })
+  const begun = Date.now()
+  let told = false
   for (;;) {
     try {
       mkdirSync(lockDir)
-      writeFileSync(join(lockDir, 'pid'), String(process.pid))
+      writeFileSync(join(lockDir, 'pid'), `${process.pid} ${startTimeOf(process.pid) || ''}`)
       return
     } catch (error) {
       if (error.code !== 'EEXIST') throw error
     }
     if (lockIsStale()) rmSync(lockDir, { recursive: true, force: true })
-    else await sleep(LOCK_POLL_MS)
+    else {
+      if (!told && Date.now() - begun > LOCK_SILENT_MS) {
+        told = true
+        const [pid] = readText(join(lockDir, 'pid')).split(' ')
+        process.stdout.write(
+          `Waiting for process ${pid}, which installs the npm dependencies; if it does not, remove ${lockDir}.\n`,
+        )
+      }
+      await sleep(LOCK_POLL_MS)
+    }
   }
 }
 
@@ -117,7 +137,8 @@ function runCommand(command, args, env, notFound) {
 
 async function install() {
   process.stdout.write('Installing the npm dependencies (first time, or they changed) …\n')
-  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  // Node 24, the tests' tools and the compiler are development packages: NODE_ENV=production leaves those out.
+  const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
   const notFound = 'npm was not found: install Node.js 20 or newer with npm.'
   const code = await runCommand('npm', args, process.env, notFound)
   if (code > 128) throw failure('The installation was interrupted.', code)

@@ -72,7 +72,7 @@ test('a failed install is said, its lock is gone, and the program does not run',
   writeFileSync(join(bin, 'npm'), '#!/bin/sh\necho "npm $*"\nexit 3\n', { mode: 0o755 })
   const { child, output } = start(root, 'console.log("ran")', `${bin}:/bin:/usr/bin`)
   expect(await exitCode(child)).toBe(1)
-  expect(output()).toContain('npm ci --no-audit --no-fund --loglevel=error\n')
+  expect(output()).toContain('npm ci --include=dev --no-audit --no-fund --loglevel=error\n')
   expect(output()).toContain('could not be installed')
   expect(existsSync(join(root, '.cache', 'locks', 'npm'))).toBe(false)
   expect(output()).not.toContain('ran\n')

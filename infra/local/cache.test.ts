@@ -49,6 +49,14 @@ test('what a killed command left is removed: its lock and its half-made folder',
   expect(readdirSync(cacheDir).sort()).toEqual(['locks', 'thing'])
 })
 
+test('a lock whose owner’s pid belongs to another process by now is no lock', async () => {
+  const cacheDir = newDir()
+  mkdirSync(join(cacheDir, 'locks', 'thing'), { recursive: true })
+  writeFileSync(join(cacheDir, 'locks', 'thing', 'pid'), `${process.pid} 1`)
+  const path = await cachedDirectory('thing', async () => undefined, { cacheDir })
+  expect(readdirSync(path)).toEqual([])
+})
+
 test('a lock that is held is waited for, until the signal aborts', async () => {
   const lockDir = join(newDir(), 'lock')
   const abort = new AbortController()

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { startTimeOf } from './pid-files.ts'
 
 /** The repository's root folder. */
 export const ROOT_DIR = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
@@ -19,12 +20,14 @@ export interface SetupContext {
 }
 
 const POLL_MS = 200
+/** A wait for another command that is longer is told. */
+const SILENT_MS = 3000
 
-/** The pid in a lock folder, or undefined while its maker has not written it yet. */
-function lockOwner(lockDir: string): number | undefined {
+/** Who holds a lock folder, or undefined while its maker has not written it yet. */
+function lockOwner(lockDir: string): { pid: number; startTime: string } | undefined {
   try {
-    const pid = Number(readFileSync(join(lockDir, 'pid'), 'utf8'))
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined
+    const [pid = '', startTime = ''] = readFileSync(join(lockDir, 'pid'), 'utf8').split(' ')
+    return Number.isInteger(Number(pid)) && Number(pid) > 0 ? { pid: Number(pid), startTime } : undefined
   } catch {
     return undefined
   }
@@ -43,7 +46,10 @@ export function isAlive(pid: number): boolean {
 /** A lock whose owner is dead, or that stayed without an owner for 10 s (killed between its two steps). */
 function isStale(lockDir: string): boolean {
   const owner = lockOwner(lockDir)
-  if (owner !== undefined) return !isAlive(owner)
+  if (owner !== undefined) {
+    const { pid, startTime } = owner
+    return !isAlive(pid) || (startTime !== '' && startTime !== startTimeOf(pid))
+  }
   try {
     return Date.now() - statSync(lockDir).mtimeMs > 10_000
   } catch {
@@ -58,24 +64,33 @@ function tryLock(lockDir: string): boolean {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     return false
   }
-  writeFileSync(join(lockDir, 'pid'), String(process.pid))
+  writeFileSync(join(lockDir, 'pid'), `${process.pid} ${startTimeOf(process.pid) ?? ''}`)
   return true
 }
 
 /** Runs `work` while holding the lock folder `lockDir`; waits for another process that holds it. */
 export async function withLock<T>(lockDir: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   mkdirSync(dirname(lockDir), { recursive: true })
+  const tellAt = performance.now() + SILENT_MS
+  let told = false
   while (!tryLock(lockDir)) {
     // Two waiters can both find a dead owner: the first removes its lock and makes a new one, then the
     // second removes that new one. Both then work at once. This wastes a download and does no harm,
     // since a result is moved into its place by one rename (cachedDirectory).
     if (isStale(lockDir)) rmSync(lockDir, { recursive: true, force: true })
-    else await sleep(POLL_MS, undefined, { signal })
+    else {
+      if (!told && performance.now() > tellAt) {
+        told = true
+        const pid = lockOwner(lockDir)?.pid
+        process.stderr.write(`Waiting for process ${pid}; if it does not run any more, remove ${lockDir}.\n`)
+      }
+      await sleep(POLL_MS, undefined, { signal })
+    }
   }
   try {
     return await work()
   } finally {
-    if (lockOwner(lockDir) === process.pid) rmSync(lockDir, { recursive: true, force: true })
+    if (lockOwner(lockDir)?.pid === process.pid) rmSync(lockDir, { recursive: true, force: true })
   }
 }
 

@@ -43,6 +43,10 @@ test('services may not start while a package is installed; a policy that was the
   expect(readFileSync(policy, 'utf8')).toContain('exit 101')
   remove()
   expect(existsSync(policy)).toBe(false)
+  // Left by a command that was killed.
+  forbidServices(policy)
+  forbidServices(policy)()
+  expect(existsSync(policy)).toBe(false)
   writeFileSync(policy, 'own')
   forbidServices(policy)()
   expect(readFileSync(policy, 'utf8')).toBe('own')

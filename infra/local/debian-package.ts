@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { CACHE_DIR, type SetupContext, withLock } from './cache.ts'
 import { type CommandResult, runCommand } from './command.ts'
@@ -6,6 +6,8 @@ import { SetupError } from './setup-error.ts'
 
 /** Debian's hook that decides whether a package's service may be started or stopped (101: it may not). */
 const SERVICE_POLICY_FILE = '/usr/sbin/policy-rc.d'
+const POLICY =
+  '#!/bin/sh\n# Made by npm start of the Kafka REST gateway, which removes it when its package is installed.\nexit 101\n'
 const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin']
 
 /** The full path of `command` on the PATH or in a system folder, or undefined. */
@@ -44,7 +46,7 @@ export async function debianCommand(
     )
   }
   const installOnce = async () => {
-    if (!findCommand(command)) await aptInstall(packageName, progress)
+    if (!findCommand(command)) await aptInstall(packageName, { progress, signal })
     const installed = findCommand(command)
     if (!installed) throw new SetupError(`${missing}: the package ${packageName} did not bring it.`)
     return installed
@@ -53,8 +55,10 @@ export async function debianCommand(
 }
 
 /** Installs a package. It is not ended early: an interrupted dpkg has to be repaired by hand. */
-async function aptInstall(packageName: string, progress: SetupContext['progress']): Promise<void> {
+async function aptInstall(packageName: string, { progress, signal }: SetupContext): Promise<void> {
   progress(`${packageName}: installing it with apt-get (first time only)`)
+  const tell = () => progress('apt-get must not be interrupted; everything stops when it is done')
+  signal?.addEventListener('abort', tell)
   const removePolicy = forbidServices()
   try {
     const update = await aptGet(['update'])
@@ -65,6 +69,7 @@ async function aptInstall(packageName: string, progress: SetupContext['progress'
     const errors = output.split('\n').filter(line => line.startsWith('E:'))
     throw new SetupError(`apt-get could not install ${packageName}: ${errors.join(' ') || 'see apt-get'}`)
   } finally {
+    signal?.removeEventListener('abort', tell)
     removePolicy()
   }
 }
@@ -76,10 +81,12 @@ function aptGet(args: string[]): Promise<CommandResult | undefined> {
 
 /**
  * Debian starts a service when its package is installed. It is not ours to leave running, so no service
- * may start while we install. A policy that is there already (container images have one) is kept.
+ * may start while we install. A policy that is there already (container images have one) is kept; one of ours that a
+ * killed command left is taken over.
  */
 export function forbidServices(policyFile = SERVICE_POLICY_FILE): () => void {
-  if (existsSync(policyFile)) return () => undefined
-  writeFileSync(policyFile, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  const isForeign = existsSync(policyFile) && readFileSync(policyFile, 'utf8') !== POLICY
+  if (isForeign) return () => undefined
+  writeFileSync(policyFile, POLICY, { mode: 0o755 })
   return () => rmSync(policyFile, { force: true })
 }

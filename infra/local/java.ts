@@ -19,6 +19,9 @@ export function javaMajorVersion(versionText: string): number | undefined {
 export async function requireJava(what: string, insteadOf: string): Promise<void> {
   const result = await runCommand(javaCommand(), ['-version'])
   const needs = `${what} needs Java ${JAVA_MIN} or newer`
+  const home = process.env['JAVA_HOME']
+  if (!result && home)
+    throw new SetupError(`${needs}, and JAVA_HOME=${home} has none: correct or unset it, or ${insteadOf}.`)
   if (!result) throw new SetupError(`${needs}, and no java was found: ${REMEDY}, or ${insteadOf}.`)
   const major = javaMajorVersion(result.stderr + result.stdout)
   if (major === undefined || major < JAVA_MIN) {

@@ -37,6 +37,7 @@ test.each([
   [['--port'], "Option '--port <value>' argument missing; npm start -- --help lists the options."],
   [['--nope'], "Unknown option '--nope'; npm start -- --help lists the options."],
   [['--bootstrap-servers', 'broker'], '--bootstrap-servers takes HOST:PORT'],
+  [['--bootstrap-servers', 'h:99999'], '--bootstrap-servers takes HOST:PORT'],
   [['--redis', 'localhost:6379'], '--redis takes a URL that begins with redis:// or rediss://'],
   [['--schema-registry-url', 'ftp://r'], '--schema-registry-url takes a URL that begins with http://'],
 ])('%j is refused in one sentence', (args, sentence) => {

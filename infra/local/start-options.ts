@@ -75,9 +75,9 @@ function wholeNumber(option: string, text: string, min: number, max: number): nu
 function addressList(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
   const addresses = text.split(',').map(address => address.trim())
-  if (addresses.every(address => /^([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}$/.test(address))) {
-    return addresses.join(',')
-  }
+  const isAddress = (address: string) =>
+    /^([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}$/.test(address) && URL.canParse(`tcp://${address}`)
+  if (addresses.every(isAddress)) return addresses.join(',')
   throw new SetupError(`--bootstrap-servers takes HOST:PORT, or several with commas, not "${text}".`)
 }
 

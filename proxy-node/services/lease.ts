@@ -40,7 +40,7 @@ export interface LeaseSettings {
   readonly renewIntervalMs: number
 }
 
-export type RenewalOutcome = 'renewed' | 'fenced' | 'taken' | 'unreachable'
+export type RenewalOutcome = 'renewed' | 'fenced' | 'taken' | 'waiting' | 'unreachable'
 
 /** The part of a lease that is believed: it holds though this process's clock is up to a fifth slower than the table's. */
 const believedPart = 0.8
@@ -263,7 +263,8 @@ export class NodeLease {
     const result = await table.renew(member, settings.leaseMs, session)
     if (!this.#reachable) this.#deps.log.info('the routing table is reached again')
     this.#reachable = true
-    count(result.outcome)
+    // Before it is registered, another's record is mostly that of its own former process.
+    count(result.outcome === 'taken' && !this.#registered ? 'waiting' : result.outcome)
     if (incarnation !== this.#incarnation) return false
     if (result.outcome === 'fenced') {
       this.#endIncarnation('declared dead')

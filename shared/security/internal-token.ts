@@ -1,3 +1,6 @@
+/** Shortest `internal.token` beyond loopback: one that can be guessed lets anyone speak for a gateway. */
+export const internalTokenCharsMin = 16
+
 /**
  * Makes the check of `internal.token`, the secret that gateways and nodes of one deployment share. It takes
  * the same time wherever the first difference is, so that an attacker cannot find the token character by

@@ -41,6 +41,19 @@ describe('loadSettings', () => {
     )
   })
 
+  test.each(['localhost:8092', 'http:', 'http://', 'tcp:///x'])('a URL without a host is none: %s', url => {
+    expect(() =>
+      loadSettings(
+        rows,
+        new Map([
+          ['bootstrap.servers', 'a:1'],
+          ['redis.url', url],
+        ]),
+        {},
+      ),
+    ).toThrow(`redis.url=${url}: must be an absolute URL`)
+  })
+
   test('pass-through keys and unknown keys are told apart', () => {
     const file = new Map([
       ['bootstrap.servers', 'a:1'],

@@ -90,8 +90,9 @@ function parseValue(row: SettingRow, text: string): Parsed {
       if (row.oneOf?.includes(text)) return { value: text }
       return { problem: `must be one of ${row.oneOf?.join(', ')}` }
     case 'url':
-      if (text === '' || URL.canParse(text)) return { value: text }
-      return { problem: 'must be an absolute URL' }
+      // `localhost:8092` is a URL too, of the scheme "localhost:" and of no host at all.
+      if (text === '' || (text.includes('://') && URL.parse(text)?.hostname)) return { value: text }
+      return { problem: 'must be an absolute URL, such as http://host:port' }
     case 'int':
       return parseInteger(row, text)
   }
