@@ -37,6 +37,9 @@ const SETTLE_MS = 1500
 const BETWEEN_MS = 500
 const CATCH_UP_MS = 120_000
 
+/** A node that a busy machine keeps from answering a question would make a gateway say 503. */
+const PATIENT = { 'node.question.timeout.ms': 10_000 }
+
 /** An upgrade: every node and every gateway is restarted in turn while clients work behind a balancer. */
 export async function runRollingRestart(options: RollingOptions): Promise<RollingResult> {
   const parts = new RunningParts()
@@ -46,10 +49,13 @@ export async function runRollingRestart(options: RollingOptions): Promise<Rollin
       ...options,
       mode: 'takeover',
       gatewaySettings: {
+        ...PATIENT,
+        'takeover.timeout.ms': 30_000,
         // Until the balancer has seen that it stops, with time to spare.
         'drain.delay.ms': CHECK_MS * CHECKS_TO_FALL * 12,
       },
       nodeSettings: {
+        ...PATIENT,
         // The balancer sends the requests of one client to all gateways in turn: each waits to learn what became of the
         // last read, for as long as a busy machine may need.
         'reads.outcome.wait.ms': 10_000,

@@ -31,12 +31,13 @@ const adapters: Record<'node' | 'fetch', (options?: Partial<typeof defaults>) =>
       ...defaults,
       clock: systemClock,
       tls: {},
-      connectTimeoutMs: 1000,
+      connectTimeoutMs: 10_000,
       bodyTimeoutMs: 10_000,
       idleTimeoutMs: 5000,
       writeTimeoutMs: 10_000,
       onWriteStalled: () => {},
-      lingerMs: 300,
+      // Longer than a busy machine may take to notice that an answer was written, and to act on it.
+      lingerMs: 3000,
       ...options,
     }),
   fetch: options =>
@@ -522,7 +523,8 @@ describe.each(['node', 'fetch'] as const)('the forwarder contract: %s', name => 
     expect(
       await forwarder.ask({ ...question, origin: nodeOrigin, method: 'POST', path: '/q', body: '[1]' }),
     ).toEqual({ status: 200, body: 'POST t [1]' })
-    const silent = { ...question, origin: nodeOrigin, method: 'GET', path: '/silent', timeoutMs: 50 } as const
+    const hasty = { ...question, timeoutMs: 500 }
+    const silent = { ...hasty, origin: nodeOrigin, method: 'GET', path: '/silent' } as const
     await expect(forwarder.ask(silent)).rejects.toMatchObject({ stage: 'sent', reason: 'slow' })
     const refused = { ...question, origin: await refusingOrigin(), method: 'GET', path: '/' } as const
     await expect(forwarder.ask(refused)).rejects.toMatchObject({ stage: 'unsent', reason: 'refused' })

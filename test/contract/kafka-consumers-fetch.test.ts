@@ -54,7 +54,10 @@ async function topicWith(values: readonly string[], partitions = 1): Promise<str
   return topic
 }
 
-/** A fetch waits for at most half a second: looked at often, so that it is not missed. */
+/** Long enough that what is to happen while a fetch waits in the broker does, on a busy machine too. */
+const lengthy = { maxWaitMs: 3000 }
+
+/** A fetch waits for a few seconds at most: looked at often, so that it is not missed. */
 const often = { intervalMs: 5 }
 
 const valuesOf = ({ records }: Pick<FetchedPartition, 'records'>) =>
@@ -122,7 +125,7 @@ describe('positions', () => {
 
   test('a record that comes while the fetch waits ends the wait', async () => {
     const topic = await topicWith([])
-    const waiting = fetchOne(driver, { topic, partition: 0, offset: 0n })
+    const waiting = fetchOne(driver, { topic, partition: 0, offset: 0n }, { maxWaitMs: 10_000 })
     await producer.send(topic, [{ value: 'late' }])
     const fetched = await waiting
     // The fetch may have reached the broker after the record did; either way it brings it.
@@ -295,7 +298,8 @@ describe('connections', () => {
     const topic = await topicWith([])
     const order: string[] = []
     const fetchSlices = async () => {
-      for (let slice = 0; slice < 6; slice++) await fetchOne(driver, { topic, partition: 0, offset: 0n })
+      for (let slice = 0; slice < 6; slice++)
+        await fetchOne(driver, { topic, partition: 0, offset: 0n }, { maxWaitMs: 2000 })
       order.push('fetches')
     }
     const waiting = fetchSlices()
@@ -311,7 +315,8 @@ describe('connections', () => {
     const own = open({})
     const topic = await topicWith([])
     const gone = new AbortController()
-    const fetching = fetchOne(own, { topic, partition: 0, offset: 0n }, { signal: gone.signal })
+    const options = { ...lengthy, signal: gone.signal }
+    const fetching = fetchOne(own, { topic, partition: 0, offset: 0n }, options)
     await until('the fetch waits in the broker', () => own.connections.counts().leased === 1, often)
     gone.abort(new Error('gone'))
     await expect(fetching).rejects.toThrow('gone')
@@ -326,7 +331,7 @@ describe('connections', () => {
   test('a fetch of the same positions joins the one that waits already', async () => {
     const own = open({})
     const topic = await topicWith([])
-    const both = [1, 2].map(() => fetchOne(own, { topic, partition: 0, offset: 0n }))
+    const both = [1, 2].map(() => fetchOne(own, { topic, partition: 0, offset: 0n }, { maxWaitMs: 10_000 }))
     await until('one waits', () => own.connections.counts().leased > 0, often)
     expect(own.connections.counts().leased).toBe(1)
     await producer.send(topic, [{ value: 'a' }])
@@ -343,9 +348,12 @@ describe('connections', () => {
   })
 
   test('more reads than connections: they queue, wait less long, and all are answered', async () => {
-    const own = open({ 'kafka.reads.per.broker.max': '2' })
+    // Reads that queue come to their turn later than they asked for: none may be given up for that.
+    const own = open({ 'kafka.reads.per.broker.max': '2', 'kafka.reads.answer.grace.ms': '30000' })
     const topic = await topicWith([], 8)
-    const reads = Array.from({ length: 8 }, (_, partition) => fetchOne(own, { topic, partition, offset: 0n }))
+    const reads = Array.from({ length: 8 }, (_, partition) =>
+      fetchOne(own, { topic, partition, offset: 0n }, lengthy),
+    )
     await until('reads queue', () => own.connections.counts().waiting > 0, often)
     expect(own.connections.counts().leased).toBeLessThanOrEqual(2)
     for (const fetched of await Promise.all(reads)) expect(fetched.error).toBeUndefined()
@@ -355,7 +363,7 @@ describe('connections', () => {
   test('a read that is aborted while it queues leaves the queue', async () => {
     const own = open({ 'kafka.reads.per.broker.max': '1' })
     const topic = await topicWith([], 2)
-    const first = fetchOne(own, { topic, partition: 0, offset: 0n })
+    const first = fetchOne(own, { topic, partition: 0, offset: 0n }, lengthy)
     await until('the first waits', () => own.connections.counts().leased === 1, often)
     const gone = new AbortController()
     const second = own.consumers.listOffsets([{ topic, partition: 1 }], 'latest', {

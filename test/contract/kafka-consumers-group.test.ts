@@ -40,7 +40,14 @@ function join(
   topics: string[],
   options: Partial<MembershipOptions> & { driver?: OpenKafka } = {},
 ): TestMember {
-  const member = new TestMember(options.driver ?? driver, { group, groupInstanceId, topics, ...options })
+  const member = new TestMember(options.driver ?? driver, {
+    group,
+    groupInstanceId,
+    topics,
+    // No test waits for one of ours to expire, and a busy machine must not let one.
+    sessionTimeoutMs: 20_000,
+    ...options,
+  })
   members.push(member)
   return member
 }
@@ -109,7 +116,7 @@ describe('members of ours', () => {
 
   test('membership needs no reads: it outlives its session time-out', async () => {
     const topic = await newTopic(1)
-    const a = join(uniqueName('g'), 'a', [topic])
+    const a = join(uniqueName('g'), 'a', [topic], { sessionTimeoutMs: 6000 })
     await a.untilPartitions(all(topic, 1))
     const { generation } = a.membership.member ?? {}
     await new Promise(resolve => setTimeout(resolve, 7000))

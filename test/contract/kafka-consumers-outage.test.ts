@@ -18,7 +18,11 @@ beforeAll(async () => {
   kafka = await startPrivateKafka({
     properties: { 'log.cleaner.backoff.ms': '100', 'group.min.session.timeout.ms': '1000' },
   })
-  driver = openDriver(kafka.address, { 'kafka.request.timeout.ms': '5000' })
+  driver = openDriver(kafka.address, {
+    'kafka.request.timeout.ms': '5000',
+    // Commits and look-ups wait until the broker has started again.
+    'kafka.api.timeout.ms': '120000',
+  })
 })
 
 afterEach(async () => {
@@ -110,7 +114,7 @@ describe.each([
       driver.consumers.commit(group, membership.member, offsets).then(() => true),
     )
     await until('nothing is left in use', () => driver.connections.counts().leased === 0)
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('a broker that stands still', () => {

@@ -251,7 +251,7 @@ describe('a lost answer', () => {
 
   test('a broker that falls silent: time-out, and the next send goes over a new connection', async () => {
     const topic = await newTopic()
-    const { relay, producer } = await relayed({ requestTimeoutMs: 500 })
+    const { relay, producer } = await relayed({ requestTimeoutMs: 5000 })
     const batch = [record('k', 'v')]
     await producer.send(topic, 0, [record('k', 'first')])
     relay.stall()

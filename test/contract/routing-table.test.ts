@@ -103,7 +103,7 @@ function contract(name: string, adapter: Adapter): void {
       })
 
       test('an id is taken while another incarnation has its lease, and free after it', async () => {
-        await table.renew(member('n1'), 2000)
+        await table.renew(member('n1'), 5000)
         const second = member('n1', { incarnation: 'n1-2', url: 'http://other:1' })
         expect(await table.renew(second, longLeaseMs)).toEqual({ outcome: 'taken', by: member('n1') })
         await until('the second to register', async () => {

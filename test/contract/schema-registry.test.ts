@@ -13,14 +13,13 @@ import { schemaRegistryUrl, uniqueName } from '../support/services.ts'
 
 const deps = { clock: systemClock, log: silentLogger, observer: noObserver }
 
+/** The first schema of a type takes the registry seconds on a busy machine. */
+const openHttp = () =>
+  new HttpRegistry(httpRegistryOptions([schemaRegistryUrl()], { callTimeoutMs: 30_000 }), deps)
+
 const adapters: Record<string, () => SchemaRegistry> = {
-  HttpRegistry: () => new HttpRegistry(httpRegistryOptions([schemaRegistryUrl()]), deps),
-  CachingRegistry: () =>
-    new CachingRegistry(
-      new HttpRegistry(httpRegistryOptions([schemaRegistryUrl()]), deps),
-      cachingRegistryOptions,
-      deps,
-    ),
+  HttpRegistry: openHttp,
+  CachingRegistry: () => new CachingRegistry(openHttp(), cachingRegistryOptions, deps),
 }
 
 const avro = (name: string): RegistrySchema => ({

@@ -126,7 +126,8 @@ async function dropping(
     if (received.size < total) throw new Error(`missing of ${total}: ${missing()}`)
     return true
   })
-  await client.commit()
+  // 503 asks to be retried, as above.
+  await until(`the last commit at ${url}`, async () => (await client.commit()).status === 200)
   expect(await client.committed(topic)).toBe(total)
   await client.delete()
   client.close()

@@ -10,6 +10,8 @@ import { kafkaAddress, uniqueName } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
 const MiB = 1024 * 1024
+/** For 85 MB on a busy machine: the read itself must not end before. */
+const readMs = 200_000
 
 let node: LocalTier
 let producer: RecordProducer
@@ -32,7 +34,7 @@ async function reading(topic: string) {
   const client = await ConsumerClient.create(node.url, uniqueName('g'), 'i', {
     format: 'binary',
     'fetch.min.bytes': -1,
-    'consumer.request.timeout.ms': 60_000,
+    'consumer.request.timeout.ms': readMs,
   })
   await client.subscribe(topic)
   return client
@@ -68,7 +70,7 @@ test('a read of 64 MiB keeps the process within 96 MiB of its baseline, however 
       setTimeout(() => connection.socket.resume(), bytes % 20 === 0 ? 5 : 0)
     })
     connection.send(`GET ${client.base}/records HTTP/1.1\r\nHost: x\r\nAccept: ${binary}\r\n\r\n`)
-    await until('the whole answer', () => last.endsWith(']\r\n0\r\n\r\n'), { timeoutMs: 60_000 })
+    await until('the whole answer', () => last.endsWith(']\r\n0\r\n\r\n'), { timeoutMs: readMs })
     expect(bytes).toBeGreaterThan((64 * MiB * 4) / 3 - MiB)
     connection.end()
     await client.delete()
@@ -78,7 +80,7 @@ test('a read of 64 MiB keeps the process within 96 MiB of its baseline, however 
   }
   console.info(`resident: ${Math.round(baseline / MiB)} MiB before, ${Math.round(most / MiB)} MiB at most`)
   expect(most - baseline).toBeLessThan(96 * MiB)
-}, 120_000)
+}, 300_000)
 
 test('200 idle subscribed instances cost less than 1 MB each', async () => {
   const topic = uniqueName('t')
@@ -97,4 +99,4 @@ test('200 idle subscribed instances cost less than 1 MB each', async () => {
   const each = (resident() - baseline) / 200
   console.info(`an idle instance: ${Math.round(each / 1024)} KiB`)
   expect(each).toBeLessThan(1_000_000)
-}, 120_000)
+}, 300_000)

@@ -118,8 +118,12 @@ describe.concurrent.each(['killed', 'standing still'] as const)(
         expect(JSON.parse(text)).toMatchObject({ offsets: [{ error_code: 50003 }] })
       }
       for (const bytes of growth) expect(bytes).toBeLessThan(64 * MiB)
-      for (const { said } of watches)
-        expect(said.map(({ status }) => status)).toEqual([200, ...said.slice(1, -1).map(() => 503), 200])
+      // While the broker comes back a node may say so, and once more not, until it stays.
+      for (const { said } of watches) {
+        const statuses = said.map(({ status }) => status)
+        expect([statuses.at(0), statuses.at(-1)]).toEqual([200, 200])
+        expect(new Set(statuses)).toEqual(new Set([200, 503]))
+      }
       // The gateway itself needs no broker.
       expect(gatewayWatch.said.map(({ status }) => status)).toEqual([200])
       for (const client of [...subscribed, assigned]) {

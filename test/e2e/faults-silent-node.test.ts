@@ -33,10 +33,11 @@ beforeAll(async () => {
   silent = await StandInNode.start({ id: 'silent', table, token: deployment.token, leaseMs: 60_000 })
   node = await startNode(deployment, 'node')
   gateway = await startGateway(deployment, 'gateway', {
-    'node.response.timeout.ms': 3000,
+    // The node that works must answer within it on a busy machine.
+    'node.response.timeout.ms': 8000,
     'node.failures.max': 3,
     // So long that what is left out stays so until the end of the test that looks at it.
-    'node.pause.ms': 6000,
+    'node.pause.ms': 20_000,
   })
   await until('the gateway to know both', () => nodesOf('available').then(count => count === 2))
 })

@@ -88,8 +88,9 @@ describe('a gateway as a process', () => {
   test('a stop lets the balancer see it, and then takes no connection', async () => {
     const deployment = newDeployment()
     track(await startNode(deployment, 'node-1'))
-    const gateway = track(await startGateway(deployment, 'gw-1', { 'drain.delay.ms': 1500 }))
-    const stopped = gateway.stop()
+    // Long enough for a busy machine to see it and to ask once more.
+    const gateway = track(await startGateway(deployment, 'gw-1', { 'drain.delay.ms': 8000 }))
+    const stopped = gateway.stop(40_000)
     await until('/ready to fail', async () => (await gateway.admin('/ready')).status === 503)
     expect((await http({ base: gateway.url, path: '/topics' })).status).toBe(200)
     expect(await stopped).toMatchObject({ code: 0 })

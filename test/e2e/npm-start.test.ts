@@ -12,7 +12,7 @@ import { http } from '../support/http-client.ts'
 import { kafkaAddress, schemaRegistryUrl } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
-const START_TIMEOUT_MS = 90_000
+const START_TIMEOUT_MS = 150_000
 
 interface Started {
   npm: ChildProcess
@@ -104,7 +104,7 @@ test('everything is started, said, ready, and stopped by SIGTERM to npm', async 
   started.npm.kill('SIGTERM')
   expect(await started.ended).toBe(0)
   expect(parts.filter(part => isAlive(part.pid))).toEqual([])
-}, 180_000)
+}, 300_000)
 
 test('without Redis everything runs in one process', async () => {
   const port = await freePort()
@@ -118,7 +118,7 @@ test('without Redis everything runs in one process', async () => {
   started.npm.kill('SIGINT')
   expect(await started.ended).toBe(0)
   expect(isAlive(parts[0]?.pid ?? 0)).toBe(false)
-}, 120_000)
+}, 300_000)
 
 test('a part that dies is said, and everything stops with an error', async () => {
   const port = await freePort()
@@ -132,7 +132,7 @@ test('a part that dies is said, and everything stops with an error', async () =>
   expect(await started.ended).toBe(1)
   expect(started.output()).toMatch(/^node-1 ended unexpectedly \(SIGKILL\), so everything stops/m)
   expect(parts.filter(part => isAlive(part.pid))).toEqual([])
-}, 120_000)
+}, 300_000)
 
 test('a taken port is one sentence with the remedy, and nothing is started', async () => {
   const server = createServer().listen(0, '127.0.0.1')

@@ -6,13 +6,16 @@ import { until } from '../support/until.ts'
 
 /** One id for a request, in the answer and in the logs of both tiers. */
 
+/** A node that a busy machine keeps from answering a question would make the gateway say 503. */
+const patient = { 'node.question.timeout.ms': 10_000 }
+
 let gateway: LocalTier
 let node: LocalTier
 
 beforeAll(async () => {
   const deployment = newDeployment()
-  node = await startNode(deployment, 'node-1')
-  gateway = await startGateway(deployment, 'gateway')
+  node = await startNode(deployment, 'node-1', patient)
+  gateway = await startGateway(deployment, 'gateway', patient)
 })
 
 afterAll(async () => {

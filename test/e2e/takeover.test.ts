@@ -8,7 +8,16 @@ import { RecordProducer } from '../support/record-producer.ts'
 import { kafkaAddress, uniqueName } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
-const settings = { 'failover.mode': 'takeover', 'consumer.auto.commit.interval.ms': '300' }
+/** A node that a busy machine keeps from answering a question would make a gateway say 503. */
+const patient = { 'node.question.timeout.ms': 10_000 }
+const settings = {
+  ...patient,
+  'failover.mode': 'takeover',
+  'consumer.auto.commit.interval.ms': '300',
+  // Subscribing answers with the assignment, so that what is produced after it is not missed.
+  'subscription.wait.ms': 30_000,
+}
+const gatewaySettings = { ...patient, 'takeover.timeout.ms': 30_000 }
 const nodes = new Map<string, LocalTier>()
 let gateways: LocalTier[]
 let producer: RecordProducer
@@ -16,7 +25,9 @@ let producer: RecordProducer
 beforeAll(async () => {
   const deployment = newDeployment()
   for (const id of ['node-1', 'node-2', 'node-3']) nodes.set(id, await startNode(deployment, id, settings))
-  gateways = await Promise.all(['gateway-1', 'gateway-2'].map(id => startGateway(deployment, id)))
+  gateways = await Promise.all(
+    ['gateway-1', 'gateway-2'].map(id => startGateway(deployment, id, gatewaySettings)),
+  )
   producer = await RecordProducer.start(kafkaAddress())
 })
 
@@ -72,7 +83,9 @@ describe('a node that stops hands its consumers over', () => {
         }),
       ),
     )
-    for (const client of clients) expect((await client.subscribe(topic)).status).toBe(204)
+    // Together: each answers when the group has settled.
+    const subscribed = await Promise.all(clients.map(client => client.subscribe(topic)))
+    expect(subscribed.map(({ status }) => status)).toEqual([204, 204, 204, 204])
     await until('each to have its partition', async () => {
       const assigned = await Promise.all(
         clients.map(client => client.call('GET', `${client.base}/assignments`)),

@@ -34,7 +34,9 @@ async function reading(count: number, settings: Record<string, unknown> = {}, by
     }))
     await producer.send(topic, values)
   }
-  const client = await ConsumerClient.create(at.url, uniqueName('g'), uniqueName('i'), settings)
+  // A read ends with the first records, however long a busy machine takes to bring them.
+  const patient = { 'consumer.request.timeout.ms': 30_000, ...settings }
+  const client = await ConsumerClient.create(at.url, uniqueName('g'), uniqueName('i'), patient)
   clients.push(client)
   await client.subscribe(topic)
   return { client, topic }
@@ -82,7 +84,8 @@ describe('a client that comes directly', () => {
     connection.send(get(client))
     await connection.receive(/"offset":5\}/)
     connection.reset()
-    const again = await client.take(400)
+    // This one takes its whole time, also with all records.
+    const again = await client.take(400, '?timeout=3000')
     expect(offsets(again)).toEqual(Array.from({ length: 400 }, (_, index) => index))
     await until('the put-back is counted', async () =>
       /^kafka_rest_node_reads_put_back_total [1-9]/m.test((await node.metrics.render()).text),
@@ -172,7 +175,8 @@ describe('a client that comes directly', () => {
     await Promise.all(
       readers.map(async reader => {
         for (let idle = 0; idle < 3 && seen.size < 300; ) {
-          const records = await reader.records('?max_bytes=500')
+          // The last read of each finds nothing any more.
+          const records = await reader.records('?max_bytes=500&timeout=3000')
           idle = records.length === 0 ? idle + 1 : 0
           for (const { offset } of records) seen.add(offset)
         }

@@ -146,7 +146,7 @@ describe('records - contract v2 §2.14', () => {
   })
 
   test('auto.offset.reset=none without a commit is 500 / 50002, until the client seeks', async () => {
-    const { client, topic } = await reading(numbers(3), { 'auto.offset.reset': 'none' })
+    const { client, topic } = await reading(numbers(3), { ...patient, 'auto.offset.reset': 'none' })
     for (let read = 0; read < 2; read++) {
       const answer = await client.read()
       expect([answer.status, answer.json()]).toEqual([
@@ -177,7 +177,7 @@ describe('records - contract v2 §2.14', () => {
     const { client, topic } = await reading(numbers(3))
     await client.seek({ offsets: [{ topic, partition: 0, offset: 99 }] })
     expect(values(await client.take(3))).toEqual([0, 1, 2])
-    const strict = await reading(numbers(3), { 'auto.offset.reset': 'none' })
+    const strict = await reading(numbers(3), { ...patient, 'auto.offset.reset': 'none' })
     await strict.client.seek({ offsets: [{ topic: strict.topic, partition: 0, offset: 99 }] })
     const answer = await strict.client.read()
     expect([answer.status, answer.json()]).toEqual([
@@ -203,16 +203,17 @@ describe('how much and how long - contract v2 §4.2', () => {
   test('§9.7: by default a read takes its whole time, also with records', async () => {
     const { client } = await reading(numbers(2), {
       'fetch.min.bytes': -1,
-      'consumer.request.timeout.ms': 700,
+      // Long enough to bring both records on a busy machine.
+      'consumer.request.timeout.ms': 3000,
     })
     const before = performance.now()
     const answer = await client.read()
     const took = performance.now() - before
     expect(values(answer.json() as ReadRecord[])).toEqual([0, 1])
-    expect(took).toBeGreaterThanOrEqual(690)
+    expect(took).toBeGreaterThanOrEqual(2990)
     const lengthened = performance.now()
     expect((await client.read('?timeout=600000')).text).toBe('[]')
-    expect(performance.now() - lengthened).toBeGreaterThanOrEqual(690)
+    expect(performance.now() - lengthened).toBeGreaterThanOrEqual(2990)
   })
 
   test('the query can shorten the wait, never lengthen it', async () => {
@@ -224,7 +225,8 @@ describe('how much and how long - contract v2 §4.2', () => {
   test('records that come during the wait are in the answer', async () => {
     const { client, topic } = await reading([], {
       'fetch.min.bytes': -1,
-      'consumer.request.timeout.ms': 1500,
+      // Long enough for both records on a busy machine.
+      'consumer.request.timeout.ms': 10_000,
     })
     const read = client.read()
     await producer.send(topic, [{ value: '1' }])
@@ -307,8 +309,9 @@ describe('how much and how long - contract v2 §4.2', () => {
 describe('a record that does not decode', () => {
   test('ends the read before it, then is reported until it is sought past; the others are read', async () => {
     const { client, topic } = await reading(
-      [{ value: '0' }, { value: 'not json' }, { value: '2' }, { value: '3', partition: 1 }],
-      {},
+      // Of two bytes: a record of one does not end a read (contract v2 §4.2).
+      [{ value: '10' }, { value: 'not json' }, { value: '12' }, { value: '13', partition: 1 }],
+      patient,
       2,
     )
     const good: ReadRecord[] = []
@@ -317,7 +320,7 @@ describe('a record that does not decode', () => {
       good.push(...(answer.json() as ReadRecord[]))
       answer = await client.read()
     }
-    expect(good.filter(({ partition }) => partition === 0).map(({ value }) => value)).toEqual([0])
+    expect(good.filter(({ partition }) => partition === 0).map(({ value }) => value)).toEqual([10])
     for (let read = 0; read < 2; read++) {
       expect(answer.status).toBe(408)
       expect(answer.json()).toEqual({
@@ -336,7 +339,7 @@ describe('a record that does not decode', () => {
   })
 
   test('what was read before it can be committed', async () => {
-    const { client, topic } = await reading([{ value: '0' }, { value: '{' }])
+    const { client, topic } = await reading([{ value: '0' }, { value: '{' }], patient)
     expect(values(await client.records())).toEqual([0])
     expect((await client.read()).status).toBe(408)
     expect((await client.commit()).status).toBe(200)

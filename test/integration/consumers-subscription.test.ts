@@ -221,6 +221,8 @@ describe('topics that come and go', () => {
     await createTopic(kafkaAddress(), `${prefix}-a`)
     await createTopic(kafkaAddress(), `x-${prefix}-a`)
     await pattern(client, `${prefix}-.*|__consumer_offsets`)
+    // Soon: it may have joined another instance's listing of topics that began before these were there.
+    await until('the first topic matches', async () => (await topicsOf(client)).length > 0)
     expect(await topicsOf(client)).toEqual([`${prefix}-a`])
     await createTopic(kafkaAddress(), `${prefix}-b`)
     await producer.send(`${prefix}-b`, [{ value: '"new"' }])
@@ -272,7 +274,7 @@ describe('assignments - contract v2 §2.12', () => {
     }, 10)
     expect((await client.read('?timeout=1000')).text).toBe('[]')
     clearInterval(timer)
-    expect(others).toBeGreaterThan(10)
+    expect(others).toBeGreaterThan(3)
   })
 
   test.each([

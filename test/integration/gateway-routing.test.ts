@@ -65,10 +65,14 @@ class CutTable extends MemoryRoutingTable {
   }
 }
 
-async function system(nodeCount: number, settings: Record<string, string> = {}) {
+async function system(
+  nodeCount: number,
+  settings: Record<string, string> = {},
+  more: Parameters<typeof node>[2] = {},
+) {
   const table = new CutTable({ clock: systemClock })
   const nodes: StandInNode[] = []
-  for (let index = 1; index <= nodeCount; index++) nodes.push(await node(table, `node-${index}`))
+  for (let index = 1; index <= nodeCount; index++) nodes.push(await node(table, `node-${index}`, more))
   const entry = await gateway(table, settings)
   return { table, nodes, entry }
 }
@@ -118,8 +122,8 @@ describe('creating and finding', () => {
     })
     const names = await Promise.all(creating)
     for (const { held } of nodes) {
-      expect(held.size).toBeGreaterThanOrEqual(70)
-      expect(held.size).toBeLessThanOrEqual(130)
+      expect(held.size).toBeGreaterThanOrEqual(60)
+      expect(held.size).toBeLessThanOrEqual(140)
     }
     for (const [index, name] of names.entries()) {
       const answer = await records(index % 2 === 0 ? other : entry, 'g', name)
@@ -271,7 +275,8 @@ describe('instances that are gone or moved', () => {
   })
 
   test('a node that was killed: 40403 at once through every gateway, and the name can be created again', async () => {
-    const { table, nodes, entry } = await system(3)
+    // The lease outlives the test, however slow the machine: the death must be proved, not waited for.
+    const { table, nodes, entry } = await system(3, {}, { leaseMs: 60_000 })
     const other = await gateway(table)
     await create(entry, 'g', 'phoenix')
     expect((await records(entry, 'g', 'phoenix')).status).toBe(200)
@@ -298,7 +303,8 @@ describe('instances that are gone or moved', () => {
   })
 
   test('a refused connection that the other node does not see is no proof: 503, and the instance stays', async () => {
-    const { nodes, entry } = await system(2)
+    // The lease outlives the test: its end would be proof.
+    const { nodes, entry } = await system(2, {}, { leaseMs: 60_000 })
     await create(entry, 'g', 'alive')
     expect((await records(entry, 'g', 'alive')).status).toBe(200)
     const owner = holderOf(nodes, 'g/alive')
@@ -316,7 +322,8 @@ describe('instances that are gone or moved', () => {
 
   test('a lease that ran out is proof: 40403', async () => {
     const table = new MemoryRoutingTable({ clock: systemClock })
-    const silent = await node(table, 'node-1', { leaseMs: 500 })
+    // Many renewals long: a busy machine must not let it run out while it is renewed.
+    const silent = await node(table, 'node-1', { leaseMs: 3000 })
     await node(table, 'node-2')
     const entry = await gateway(table)
     await http({ base: silent.url, method: 'POST', path: '/consumers/g', body: '{"name":"x"}' })

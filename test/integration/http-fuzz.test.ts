@@ -20,9 +20,11 @@ const good = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 const listenerStatuses = [100, 200, 400, 408, 413, 417, 431]
 const appStatuses = [404, 405, 406, 415, 422]
 const limits = {
-  'request.head.timeout.ms': 300,
-  'request.receive.timeout.ms': 300,
-  'response.write.timeout.ms': 1000,
+  // With time enough to read what hundreds of connections bring at once.
+  'request.head.timeout.ms': 1000,
+  'request.receive.timeout.ms': 1000,
+  // Longer: it closes without a word.
+  'response.write.timeout.ms': 3000,
   'access.log.enable': false,
 }
 
@@ -131,9 +133,9 @@ test(`${cases} hostile requests to a listener, a node and a gateway: no crash, n
   }
   const listener = await openListener(app, {
     log,
-    headTimeoutMs: 300,
-    requestTimeoutMs: 300,
-    writeTimeoutMs: 1000,
+    headTimeoutMs: limits['request.head.timeout.ms'],
+    requestTimeoutMs: limits['request.receive.timeout.ms'],
+    writeTimeoutMs: limits['response.write.timeout.ms'],
   })
   const both = new Set([...listenerStatuses, ...appStatuses])
   const targets: readonly Target[] = [

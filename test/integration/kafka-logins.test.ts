@@ -154,7 +154,9 @@ describe('a wrong password is 401 / 40101 where its client is used, and nowhere 
       const expected = (kind: Kind) => (kind === wrong ? 401 : 200)
       const produced = await produce(node)
       const topics = await node.request('GET', '/topics')
-      const client = await ConsumerClient.create(node.url, uniqueName(kafka.topic), 'one')
+      // The read ends with records or an error, however long a busy machine takes for the login.
+      const patient = { 'consumer.request.timeout.ms': 30_000 }
+      const client = await ConsumerClient.create(node.url, uniqueName(kafka.topic), 'one', patient)
       await client.assign([kafka.topic, 0])
       const read = await client.read()
       const asked = { partitions: [{ topic: kafka.topic, partition: 0 }] }

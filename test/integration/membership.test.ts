@@ -20,7 +20,8 @@ import { until } from '../support/until.ts'
 
 /** Members of a real Redis that ask each other over real sockets: what a node is without its Kafka side. */
 
-const leaseMs = 1500
+/** Many renewals long: a busy machine must not let it run out while its node lives. */
+const leaseMs = 4000
 const token = 'integration-token'
 let server: LocalRedis
 let prefix = ''
@@ -118,11 +119,12 @@ class TestNode {
   }
 }
 
-function openTable(): Promise<RoutingTable> {
+/** A node's calls give up soon, since it goes on without the table; a look from outside needs its answer. */
+function openTable(timeoutMs = 500): Promise<RoutingTable> {
   return openRedisRoutingTable({
     address: standaloneRedis(server.url),
     keyPrefix: prefix,
-    timeoutMs: 500,
+    timeoutMs,
     log: silentLogger,
     clock: systemClock,
   })
@@ -151,7 +153,7 @@ const key = (instance: string) => instanceKey({ group: 'g', instance })
 
 /** A look at the table from outside. */
 async function inTable<Result>(look: (table: RoutingTable) => Promise<Result>): Promise<Result> {
-  const table = await openTable()
+  const table = await openTable(10_000)
   try {
     return await look(table)
   } finally {

@@ -18,7 +18,7 @@ beforeAll(async () => {
   cluster = await KafkaTestCluster.start()
   admin = new Admin({ clientId: 'test-admin', bootstrapBrokers: cluster.addresses })
   node = await ProduceNode.start({ 'bootstrap.servers': cluster.addresses.join(',') })
-})
+}, 300_000)
 
 afterAll(async () => {
   await node?.stop()
@@ -119,7 +119,7 @@ test('leaders move and a broker is killed in mid-load: what was acknowledged is 
     )
   }
   await cluster.restart(2)
-}, 180_000)
+}, 300_000)
 
 test('a partition without a leader holds up no other, and is served when its broker is back', async () => {
   const topic = uniqueName('alone')
@@ -147,4 +147,4 @@ test('a partition without a leader holds up no other, and is served when its bro
   })
   await cluster.restart(2)
   expect((await waiting).json()).toMatchObject({ offsets: [{ partition: 1, offset: 1, error: null }] })
-}, 180_000)
+}, 300_000)

@@ -51,7 +51,12 @@ export class ConsumerNode {
     } = {},
   ): Promise<ConsumerNode> {
     const file = new Map(
-      Object.entries({ 'bootstrap.servers': deps.bootstrap ?? kafkaAddress(), ...overrides }),
+      Object.entries({
+        'bootstrap.servers': deps.bootstrap ?? kafkaAddress(),
+        // Subscribing answers with the assignment, however long a busy machine takes for it.
+        'subscription.wait.ms': '30000',
+        ...overrides,
+      }),
     )
     const loaded = loadSettings(proxyNodeSettings, file, {}, proxyNodePassThrough)
     const { settings } = loaded

@@ -17,6 +17,8 @@ interface Node {
 
 const CLUSTER_ID = 'dGVzdC1rYWZrYS1jbHVzdGVyLQ'
 const NODES = 3
+/** Three JVMs at once on a busy machine. */
+const START_TIMEOUT_MS = 150_000
 
 /**
  * Three brokers that are controllers too, for tests of what a single one cannot show: several leaders in one read, a
@@ -43,7 +45,7 @@ export class KafkaTestCluster {
       }),
     )
     const started = await Promise.all(nodes.map(async node => ({ ...node, process: await launch(node.dir) })))
-    await Promise.all(started.map(({ process, port }) => untilReady(process, () => kafkaAnswers(port))))
+    await Promise.all(started.map(answers))
     return new KafkaTestCluster(started)
   }
 
@@ -64,7 +66,7 @@ export class KafkaTestCluster {
   async restart(id: number): Promise<void> {
     const node = this.#node(id)
     node.process = await launch(node.dir)
-    await untilReady(node.process, () => kafkaAnswers(node.port))
+    await answers(node)
   }
 
   async stop(): Promise<void> {
@@ -115,6 +117,10 @@ async function format(dir: string): Promise<void> {
     },
   )
   if (result?.code !== 0) throw new Error(`formatting failed:\n${result?.stdout}${result?.stderr}`)
+}
+
+function answers({ process, port }: Pick<Node, 'process' | 'port'>): Promise<void> {
+  return untilReady(process, () => kafkaAnswers(port), { timeoutMs: START_TIMEOUT_MS })
 }
 
 function launch(dir: string): Promise<PartProcess> {

@@ -51,6 +51,8 @@ export class ProduceNode {
     return this.request('POST', path, {
       headers: format === null ? {} : { 'Content-Type': typeOf(format) },
       body: typeof body === 'string' ? body : JSON.stringify(body),
+      // A request may have to wait until a broker has started again.
+      timeoutMs: 150_000,
     })
   }
 
