@@ -3,11 +3,12 @@ import { ManualClock } from '../../test/support/manual-clock.ts'
 import { connectionLost } from './kafka-errors.ts'
 import { PlatformaticFetcher } from './platformatic-fetch.ts'
 
-test('a leader that is lost after the read went on without it is looked for anew', async () => {
+/** A fetcher whose only leader answers no call until `call` is settled. */
+function setUp() {
   const clock = new ManualClock()
   const outdated: string[] = []
   const call = Promise.withResolvers<never>()
-  let calls = 0
+  const state = { calls: 0 }
   const fetcher = new PlatformaticFetcher({
     settings: {
       requestTimeoutMs: 30_000,
@@ -19,7 +20,7 @@ test('a leader that is lost after the read went on without it is looked for anew
     },
     connections: {
       call: () => {
-        calls += 1
+        state.calls += 1
         return call.promise
       },
       readsSaturated: () => false,
@@ -42,10 +43,29 @@ test('a leader that is lost after the read went on without it is looked for anew
       maxWaitMs: 1000,
       isolation: 'read_uncommitted',
     })
+  return { clock, outdated, call, state, read }
+}
+
+test('a leader that is lost after the read went on without it is looked for anew', async () => {
+  const { clock, outdated, call, state, read } = setUp()
   const first = read()
   await clock.advance(1500)
   expect(await first).toEqual([])
   call.reject(connectionLost('lost'))
   await clock.advance(0)
-  expect([calls, outdated]).toEqual([1, ['t']])
+  expect([state.calls, outdated]).toEqual([1, ['t']])
+})
+
+test('a read joins the fetch of an earlier one that is still under way, and shares its failure', async () => {
+  const { clock, call, state, read } = setUp()
+  const first = read()
+  await clock.advance(1500)
+  expect(await first).toEqual([])
+  const second = read()
+  await clock.advance(0)
+  call.reject(connectionLost('lost'))
+  expect(await second).toMatchObject([
+    { topic: 't', partition: 0, records: [], error: { kind: 'CONNECTION_LOST' } },
+  ])
+  expect(state.calls).toBe(1)
 })
