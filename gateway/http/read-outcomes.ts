@@ -28,6 +28,9 @@ const batchMs = 20
 /** Pause before a report is sent again. */
 const againMs = 100
 
+/** After how many reports without an answer a node's death is looked for again. */
+const deathLookRounds = 10
+
 /** How long a request waits for the node to learn of a read that failed. */
 const settleMs = 1000
 
@@ -161,13 +164,15 @@ export class ReadOutcomes implements Stoppable {
     const { clock, isKnown, isDead, log, meter } = this.#deps
     const outcome = 'undelivered'
     let node: KnownNode | undefined = first
+    let failures = 0
     while (!this.#stopping.signal.aborted && node !== undefined) {
       const receipt = isKnown(node) ? await this.#deps.report(node, [report]) : undefined
       if (receipt && !receipt.notHeld.has(report.key)) {
         meter.count('kafka_rest_gateway_read_outcomes_total', { outcome })
         return
       }
-      if (receipt || !isKnown(node) || (await isDead(node))) {
+      const isGone = receipt || !isKnown(node) || (failures++ % deathLookRounds === 0 && (await isDead(node)))
+      if (isGone) {
         const holder = await this.#deps.holderOf(report.key)
         node = holder && !isSameNode(holder, node) ? holder : undefined
       } else await clock.sleep(againMs, this.#stopping.signal).catch(() => {})

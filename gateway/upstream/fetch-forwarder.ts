@@ -161,7 +161,10 @@ class FetchClientRequest implements ClientRequest {
   #init(attempt: Attempt): RequestInit & { duplex?: 'half' } {
     // fetch would decompress an answer and leave its headers as they were.
     const own = { ...attempt.headers, 'accept-encoding': 'identity' }
-    const flat = requestHeaders([...this.#request.headers].flat(), own, { withLength: false })
+    const flat = requestHeaders([...this.#request.headers].flat(), own, {
+      withLength: false,
+      withHost: false,
+    })
     const headers = new Headers()
     for (let index = 0; index + 1 < flat.length; index += 2)
       headers.append(flat[index] ?? '', flat[index + 1] ?? '')

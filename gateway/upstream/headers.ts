@@ -26,18 +26,19 @@ const forGateway: ReadonlySet<string> = new Set([
   requestIdHeader,
 ])
 
-/** Says where a message ends; a client must not be able to take it away by `Connection`. */
-const framing = 'content-length'
+/** Headers that say where a message ends or goes; a client must not be able to take them away by `Connection`. */
+const framing = new Set(['host', 'content-length'])
 
 /**
  * The headers of a request to a node: the client's end-to-end ones as they came, without any `kafka-rest-*` (those
- * are believed by nodes, so none may come from outside), and then the gateway's own. The client's `Host` names the
- * gateway: a node gets its own (RFC 9110 §7.2), by which undici also checks its certificate.
+ * are believed by nodes, so none may come from outside), and then the gateway's own.
+ * @param options.withHost false: the client's `Host` names the gateway, and undici would look for that name in the
+ *   certificate of a node with https.
  */
 export function requestHeaders(
   received: FlatHeaders,
   own: Readonly<Record<string, string>>,
-  options: { readonly withLength: boolean },
+  options: { readonly withLength: boolean; readonly withHost: boolean },
 ): string[] {
   const dropped = namedByConnection(received)
   const kept: string[] = []
@@ -45,7 +46,8 @@ export function requestHeaders(
     const name = received[index] ?? ''
     const lower = name.toLowerCase()
     if (hopByHop.has(lower) || dropped.has(lower) || Object.hasOwn(own, lower)) continue
-    if (lower === 'host' || lower.startsWith(internalHeaderPrefix)) continue
+    if (lower.startsWith(internalHeaderPrefix)) continue
+    if (lower === 'host' && !options.withHost) continue
     if (lower === 'content-length' && !options.withLength) continue
     kept.push(name, received[index + 1] ?? '')
   }
@@ -77,7 +79,7 @@ function namedByConnection(received: FlatHeaders): Set<string> {
     if (received[index]?.toLowerCase() !== 'connection') continue
     for (const item of (received[index + 1] ?? '').split(',')) {
       const name = item.trim().toLowerCase()
-      if (name !== framing) named.add(name)
+      if (!framing.has(name)) named.add(name)
     }
   }
   return named

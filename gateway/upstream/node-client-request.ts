@@ -128,6 +128,7 @@ export class NodeClientRequest implements ClientRequest {
       headers: requestHeaders(this.#incoming.rawHeaders, attempt.headers, {
         // undici counts held bytes itself; a POST without a body keeps its `Content-Length: 0`.
         withLength: held === undefined || held.length === 0,
+        withHost: attempt.origin.startsWith('http:'),
       }),
       body: held === undefined ? this.#stream() : held.length === 0 ? null : held,
       // Never two requests at once on a connection: the second would share the fate of the first.

@@ -9,7 +9,7 @@ const read = (path: string) => readFileSync(join(ROOT_DIR, path), 'utf8')
 
 test.each(['gateway', 'proxy-node'])('npm run %s and its container start Node with the same flags', tier => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-  expect(scripts[tier]).toBe(`exec node infra/local/bootstrap.mjs ${NODE_FLAGS.join(' ')} ${tier}/main.ts`)
+  expect(scripts[tier]).toContain(`; exec node ${NODE_FLAGS.join(' ')} ${tier}/main.ts`)
   const entrypoint = /^ENTRYPOINT (.*)$/m.exec(read(`infra/${tier}.Dockerfile`))?.[1]
   expect(JSON.parse(entrypoint ?? '')).toEqual(['node', ...NODE_FLAGS, `${tier}/main.ts`])
 })

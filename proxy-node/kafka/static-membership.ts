@@ -14,6 +14,7 @@ import { leaveGroup, leaveWhileJoining } from './group-leave.ts'
 import { revoke } from './group-revocation.ts'
 import { type Share, syncGroup } from './group-sync.ts'
 import { brokerError } from './kafka-errors.ts'
+import { isConnectionFailure } from './platformatic-errors.ts'
 import { RetryBackoff, type RetryBackoffSettings } from './retry-backoff.ts'
 
 export interface MembershipSettings extends RetryBackoffSettings {
@@ -358,15 +359,15 @@ export class StaticMembership implements GroupMembership {
   }
 
   async #pauseAfter(error: unknown): Promise<void> {
-    const passes = error instanceof KafkaError && error.retriable
-    if (!passes) {
-      this.#problem = error instanceof Error ? error : new Error(String(error))
-      this.#deps.log.warn(
-        { group: this.#options.group, err: error },
-        'a group member cannot join; tried again',
-      )
+    const kafka = error instanceof KafkaError ? error : undefined
+    if (!kafka || !(isConnectionFailure(kafka) || isCoordinatorError(kafka.code))) {
+      const problem = error instanceof Error ? error : new Error(String(error))
+      const said = { group: this.#options.group, err: error }
+      if (this.#problem?.message !== problem.message)
+        this.#deps.log.warn(said, 'a group member cannot join; tried again')
+      this.#problem = problem
     }
-    const pauseMs = passes ? this.#backoff.next() : this.#deps.settings.problemRetryMs
+    const pauseMs = kafka?.retriable ? this.#backoff.next() : this.#deps.settings.problemRetryMs
     await this.#deps.clock.sleep(pauseMs, this.#end.signal).catch(() => {})
   }
 

@@ -11,6 +11,7 @@ describe('toRestError (contract v2 §3.3)', () => {
     ['BROKER_NOT_AVAILABLE', false, 503, 50302, 'why'],
     ['POLICY_VIOLATION', false, 400, 40002, 'why'],
     ['INVALID_TOPIC_EXCEPTION', false, 400, 40002, 'why'],
+    ['OFFSET_METADATA_TOO_LARGE', false, 400, 40002, 'why'],
     ['MESSAGE_TOO_LARGE', false, 413, 413, 'why'],
     ['UNKNOWN_TOPIC_OR_PARTITION', true, 404, 40403, 'This server does not host this topic-partition.'],
     ['THROTTLING_QUOTA_EXCEEDED', true, 429, 42901, 'why'],

@@ -37,6 +37,9 @@ const rowsByKind: ReadonlyMap<string, RestErrorName> = new Map([
   ['INVALID_CONFIG', 'kafkaBadRequest'],
   ['TOPIC_DELETION_DISABLED', 'kafkaBadRequest'],
   ['INVALID_TOPIC_EXCEPTION', 'kafkaBadRequest'],
+  // Not in that table, where they would be failures of ours: 500 / 50002.
+  ['OFFSET_METADATA_TOO_LARGE', 'kafkaBadRequest'],
+  ['INVALID_COMMIT_OFFSET_SIZE', 'kafkaBadRequest'],
   ['MESSAGE_TOO_LARGE', 'kafkaRecordTooLarge'],
   ['UNKNOWN_TOPIC_OR_PARTITION', 'unknownTopicOrPartition'],
   ['UNKNOWN_TOPIC_ID', 'unknownTopicOrPartition'],

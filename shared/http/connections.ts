@@ -198,7 +198,8 @@ export class Connections {
   stalled(socket: Socket): void {
     const connection = this.#open.get(socket)
     const newest = connection?.exchanges.at(-1)
-    if (!newest) return void socket.destroy()
+    // As after a last answer: whoever follows what became of it waits for the client to end its side.
+    if (!newest) return void socket.destroySoon()
     if (socket.writableLength > 0) {
       this.#deps.onTrouble('write_stalled')
       socket.destroy()

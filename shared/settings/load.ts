@@ -90,12 +90,17 @@ function parseValue(row: SettingRow, text: string): Parsed {
       if (row.oneOf?.includes(text)) return { value: text }
       return { problem: `must be one of ${row.oneOf?.join(', ')}` }
     case 'url':
-      // `localhost:8092` is a URL too, of the scheme "localhost:" and of no host at all.
-      if (text === '' || (text.includes('://') && URL.parse(text)?.hostname)) return { value: text }
+      if (text === '' || isAddress(text)) return { value: text }
       return { problem: 'must be an absolute URL, such as http://host:port' }
     case 'int':
       return parseInteger(row, text)
   }
+}
+
+/** `localhost:8092` is a URL too, of the scheme "localhost:". Sentinels need no host in the URL of Redis. */
+function isAddress(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && text.includes('://') && (url.hostname !== '' || url.protocol.startsWith('redis'))
 }
 
 function parseInteger(row: SettingRow, text: string): Parsed {

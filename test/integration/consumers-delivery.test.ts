@@ -131,16 +131,26 @@ describe('a client that comes directly', () => {
     silent.end()
   })
 
-  test('the node’s own end of an idle connection is no sign of a loss: slow pollers get nothing twice', async () => {
-    const hasty = await ConsumerNode.start({}, { keepAliveTimeoutMs: 200 })
+  test('when the node ends an idle connection, a client that is there has read its answer, and one that is silent has not', async () => {
+    const hasty = await ConsumerNode.start(
+      { 'response.write.timeout.ms': '1000' },
+      { keepAliveTimeoutMs: 200 },
+    )
     try {
       const { client } = await reading(2, {}, 0, hasty)
-      const idle = await RawConnection.open(hasty.url)
-      idle.send(get(client))
-      await idle.receive(/\]\r\n0\r\n\r\n$/)
-      await idle.ended()
-      expect(offsetsIn(idle.received)).toEqual([0, 1])
-      expect(await client.records('?timeout=1')).toEqual([])
+      const there = await RawConnection.open(hasty.url)
+      there.send(get(client, '?max_bytes=20'))
+      await there.receive(/\]\r\n0\r\n\r\n$/)
+      await there.ended()
+      expect(offsetsIn(there.received)).toEqual([0])
+      const silent = await RawConnection.open(hasty.url)
+      silent.send(get(client))
+      await silent.receive(/\]\r\n0\r\n\r\n$/)
+      expect(offsetsIn(silent.received)).toEqual([1])
+      // It answers nothing to the end, as a host that lost its power.
+      silent.socket.allowHalfOpen = true
+      await until('the node to have given it up', () => hasty.connections === 0)
+      expect(offsets(await client.records())).toEqual([1])
     } finally {
       await hasty.stop()
     }

@@ -75,6 +75,18 @@ describe('commit - contract v2 §2.15', () => {
     expect(await client.committed(topic)).toBe(0)
   })
 
+  test('metadata that the broker finds too large is the client’s mistake: 400 / 40002 (a deviation: 500 / 50002)', async () => {
+    const { client, topic } = await reading(numbers(1))
+    await client.take(1)
+    const metadata = 'x'.repeat(5000)
+    const answer = await client.commit({ offsets: [{ topic, partition: 0, offset: 0, metadata }] })
+    expect([answer.status, answer.json()]).toEqual([
+      400,
+      { error_code: 40002, message: 'The metadata of the committed offset is too large.' },
+    ])
+    expect(await client.committed(topic)).toBeUndefined()
+  })
+
   test('offsets: [] commits nothing', async () => {
     const { client, topic } = await reading(numbers(1))
     await client.take(1)

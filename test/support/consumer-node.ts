@@ -33,7 +33,7 @@ export class ConsumerNode {
   readonly kafka: OpenKafka
   readonly #listener: Listener
 
-  private constructor(parts: Omit<ConsumerNode, 'request' | 'stop'>, listener: Listener) {
+  private constructor(parts: Omit<ConsumerNode, 'request' | 'stop' | 'connections'>, listener: Listener) {
     this.url = parts.url
     this.instances = parts.instances
     this.membership = parts.membership
@@ -172,6 +172,11 @@ export class ConsumerNode {
       ...(headers === undefined ? {} : { headers }),
       ...(text === undefined ? {} : { body: text }),
     })
+  }
+
+  /** Open connections of clients. */
+  get connections(): number {
+    return this.#listener.connections
   }
 
   async stop(): Promise<void> {

@@ -34,20 +34,14 @@ class ConnectionWatch {
   readonly #socket: Socket
   /** Bytes that the client had sent when the answer was written to its end; undefined while it is being written. */
   readonly #pending = new Map<ReadOutcome, number | undefined>()
-  /** We ended our side and wait for the client to end its own. */
-  #lingering = false
 
   constructor(socket: Socket, options: { readonly clock: Clock; readonly lingerMs: number }) {
     this.#socket = socket
     socket.once('end', () => this.#settle(outcome => outcome.delivered()))
     // Sooner than 'close', which comes only after the event loop has looked at all other connections.
     socket.once('error', () => this.#settle(outcome => outcome.lost()))
-    // Without an error it is our own end of an idle connection; but a client that did not end its side while we waited
-    // for that may never have read the answer.
-    socket.once('close', hadError =>
-      this.#settle(outcome =>
-        (hadError || this.#lingering) && !this.hasSentSince(outcome) ? outcome.lost() : outcome.delivered(),
-      ),
+    socket.once('close', () =>
+      this.#settle(outcome => (this.hasSentSince(outcome) ? outcome.delivered() : outcome.lost())),
     )
     this.#linger(options)
   }
@@ -81,8 +75,8 @@ class ConnectionWatch {
   }
 
   /**
-   * On the last answer of a connection the server would close it as soon as the bytes are with the operating system,
-   * and never learn whether the client read them. Instead only the sending side is closed, and the client's own close
+   * On the last answer of a connection, and when it was idle for long, the server would close it as soon as the bytes
+   * are with the operating system, and never learn whether the client read them. Instead only the sending side is closed, and the client's own close
    * is waited for: then 'end' or a reset tells.
    */
   #linger({ clock, lingerMs }: { readonly clock: Clock; readonly lingerMs: number }): void {
@@ -91,7 +85,6 @@ class ConnectionWatch {
     socket.destroySoon = () => {
       socket.destroySoon = destroySoon
       if (this.#pending.size === 0 || socket.destroyed) return socket.destroySoon()
-      this.#lingering = true
       socket.once('end', () => socket.destroy())
       const timer = clock.after(lingerMs, () => socket.destroy())
       socket.once('close', () => timer.cancel())
