@@ -23,7 +23,7 @@ import { NodeLoad } from './routing/node-load.ts'
 import { type KnownNode, NodeView } from './routing/node-view.ts'
 import { PlacementCache } from './routing/placement-cache.ts'
 import { Router } from './routing/router.ts'
-import { type NodeState, Selection } from './routing/selection.ts'
+import { nodeStates, Selection } from './routing/selection.ts'
 import { Withdrawals } from './routing/withdrawals.ts'
 import type { GatewaySettings } from './settings.ts'
 import { type CheckedSettings, checkSettings } from './settings-check.ts'
@@ -239,12 +239,11 @@ function showRouting(
   const startedAt = clock.monotonic()
   const neverReadMs = () => (table === undefined ? 0 : clock.monotonic() - startedAt)
   metrics.read('kafka_rest_gateway_members_age_seconds', () => (view.ageMs ?? neverReadMs()) / 1000)
-  const states: readonly NodeState[] = ['available', 'draining', 'full', 'failing', 'absent']
   view.onRefreshed(() => {
     const nodes = view.nodes()
     for (const { id, inFlight } of load.entries())
       metrics.set('kafka_rest_gateway_node_requests_in_flight', inFlight, { node: id })
-    for (const state of states) {
+    for (const state of nodeStates) {
       const count = nodes.filter(node => selection.stateOf(node) === state).length
       metrics.set('kafka_rest_gateway_members', count, { state })
     }

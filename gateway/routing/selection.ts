@@ -20,7 +20,8 @@ export interface SelectionOptions {
   readonly loadPercent: number
 }
 
-export type NodeState = 'available' | 'draining' | 'full' | 'failing' | 'absent'
+export const nodeStates = ['available', 'draining', 'full', 'failing', 'absent'] as const
+export type NodeState = (typeof nodeStates)[number]
 
 /**
  * Which node a request goes to, when any would do (stateless) or when a new consumer instance is placed. One predicate

@@ -51,18 +51,14 @@ export class Bodies {
       held = 0
     })
     admitBody(incoming, outgoing)
-    return this.#collect(incoming, { bytesMax, totalBytesMax }, bytes => {
+    return this.#collect(incoming, bytesMax, bytes => {
       if (outgoing.destroyed) return
       held += bytes
       this.#bytes += bytes
     })
   }
 
-  #collect(
-    incoming: IncomingMessage,
-    { bytesMax, totalBytesMax }: { readonly bytesMax: number; readonly totalBytesMax: number },
-    hold: (bytes: number) => void,
-  ): Promise<Buffer> {
+  #collect(incoming: IncomingMessage, bytesMax: number, hold: (bytes: number) => void): Promise<Buffer> {
     const body = new ByteCollector()
     return new Promise((resolve, reject) => {
       // What comes after a refusal is read and dropped by the listener.
@@ -75,7 +71,8 @@ export class Bodies {
       }
       const onData = (part: Buffer) => {
         if (body.length + part.length > bytesMax) settle(new RestError('payloadTooLarge'))
-        else if (this.#bytes + part.length > totalBytesMax) settle(new RestError('tooManyBodyBytes'))
+        else if (this.#bytes + part.length > this.#options.totalBytesMax)
+          settle(new RestError('tooManyBodyBytes'))
         else {
           hold(part.length)
           body.add(part)

@@ -15,7 +15,10 @@ export interface NodeRequest {
   /** The negotiated response type, one of the route's own; `contentTypeHeader` adds echoed parameters. */
   readonly responseType: string
   readonly contentTypeHeader: string
-  /** The whole body within `request.body.max.bytes` or `request.control.body.max.bytes`; empty when there is none. Read once. */
+  /**
+   * The whole body within `request.body.max.bytes` or `request.control.body.max.bytes`; empty when there is none. Read
+   * once.
+   */
   body(): Promise<Buffer>
   readonly requestId: string
   /** Aborts when the client is gone. */

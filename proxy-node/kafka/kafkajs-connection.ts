@@ -52,12 +52,8 @@ export class BrokerConnection {
   static async open(address: { host: string; port: number }, deps: Deps): Promise<BrokerConnection> {
     const { settings, clock } = deps
     const sockets = new Set<Socket>()
-    // kafkajs hears of an orderly end and of errors, but not of a socket that is just destroyed.
     const lost = connectionLost('The connection to the broker was lost.')
-    let isOver = false
-    const onOver = () => {
-      isOver = true
-    }
+    // kafkajs hears of an orderly end and of errors, but not of a socket that is just destroyed.
     const onClosed = () => endQueue(first, lost)
     const logger = quietLog(deps.log)
     const connectionPool = new ConnectionPool({
@@ -67,7 +63,7 @@ export class BrokerConnection {
       clientId: settings.clientId,
       ssl: settings.tls ?? null,
       sasl: settings.sasl?.() ?? null,
-      socketFactory: options => openSocket(options, sockets, { onOver, onClosed }),
+      socketFactory: options => openSocket(options, sockets, onClosed),
       connectionTimeout: settings.connectTimeoutMs,
       requestTimeout: settings.requestTimeoutMs,
       enforceRequestTimeout: true,
@@ -92,6 +88,7 @@ export class BrokerConnection {
       return opened
     } catch (error) {
       // kafkajs takes a connection that ends during the login for refused credentials, and keeps no cause.
+      const isOver = [...sockets].every(({ destroyed, readableEnded }) => destroyed || readableEnded)
       const unanswered = isOver && error instanceof kafkajs.KafkaJSSASLAuthenticationError
       opened.close(late)
       throw unanswered ? lost : error
@@ -149,7 +146,7 @@ export class BrokerConnection {
 function openSocket(
   options: { host: string; port: number; ssl: ConnectionOptions | null; onConnect: () => void },
   sockets: Set<Socket>,
-  { onOver, onClosed }: { readonly onOver: () => void; readonly onClosed: () => void },
+  onClosed: () => void,
 ): Socket {
   const { host, port, ssl, onConnect } = options
   const name = isIP(host) ? {} : { servername: host }
@@ -159,8 +156,6 @@ function openSocket(
   socket.setKeepAlive(true, 60_000)
   socket.setNoDelay(true)
   sockets.add(socket)
-  // Before kafkajs's own listeners, which reject what waits.
-  for (const event of ['end', 'error', 'close']) socket.once(event, onOver)
   socket.once('close', () => {
     sockets.delete(socket)
     onClosed()

@@ -6,6 +6,8 @@ export interface JsonLimits {
   readonly depthMax: number
 }
 
+type StructureLimits = JsonLimits & { readonly recordsMax?: number }
+
 /** A body that was parsed: its value, and its text for what must be kept as it was written. */
 export interface JsonBody {
   readonly value: unknown
@@ -20,9 +22,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
  * @throws RestError badRequest for malformed UTF-8 or JSON (v2 §3.4), jsonTooDeep over the limit.
  */
 export function parseJsonBody(bytes: Uint8Array, limits: JsonLimits): JsonBody | undefined {
-  const text = decodeUtf8(bytes)
-  if (isBlank(text)) return undefined
-  checkStructure(text, limits)
+  const text = bodyText(bytes, limits)
+  if (text === undefined) return undefined
   return { value: hasLongNumber(text) ? parseExactly(text) : parsed(text), text }
 }
 
@@ -36,10 +37,16 @@ export function parseRecordsBody(
   bytes: Uint8Array,
   limits: JsonLimits & { readonly recordsMax: number },
 ): JsonBody | undefined {
+  const text = bodyText(bytes, limits)
+  return text === undefined ? undefined : { value: parsed(text), text }
+}
+
+/** The text of a body within the limits; undefined when it is blank. */
+function bodyText(bytes: Uint8Array, limits: StructureLimits): string | undefined {
   const text = decodeUtf8(bytes)
   if (isBlank(text)) return undefined
   checkStructure(text, limits)
-  return { value: parsed(text), text }
+  return text
 }
 
 /** Parses JSON text with integers beyond 2^53 as bigint. @throws RestError badRequest */
@@ -99,7 +106,7 @@ const recordDepth = 3
  */
 function checkStructure(
   text: string,
-  { depthMax, recordsMax = Number.POSITIVE_INFINITY }: JsonLimits & { readonly recordsMax?: number },
+  { depthMax, recordsMax = Number.POSITIVE_INFINITY }: StructureLimits,
 ): void {
   if (text.length <= Math.min(depthMax, recordsMax)) return
   let depth = 0

@@ -154,8 +154,6 @@ export function parseProduce(
   const fields = produceFields(body)
   if (fields === null || fields.records === null || fields.records.length === 0)
     throw new RestError('validation', `${argument}.records must not be empty (was [])`)
-  if (fields.records.length > limits.recordsMax)
-    throw new RestError('tooManyRecords', String(limits.recordsMax))
   const texts = new RecordTexts(body.text)
   return {
     records: fields.records.map((record, index) => ({

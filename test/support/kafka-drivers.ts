@@ -52,7 +52,10 @@ export class TestKafkaDrivers {
     })
   }
 
-  /** @param changes what the producer is told of the cluster, if not what Kafka says: where a leader is reached, or who leads. */
+  /**
+   * @param changes what the producer is told of the cluster, if not what Kafka says: where a leader is reached, or who
+   *   leads.
+   */
   producer(
     options: Partial<ProducerOptions> = {},
     changes: Partial<KafkajsProducerDeps['cluster']> = {},

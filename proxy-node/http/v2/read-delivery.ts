@@ -76,8 +76,8 @@ class ConnectionWatch {
 
   /**
    * On the last answer of a connection, and when it was idle for long, the server would close it as soon as the bytes
-   * are with the operating system, and never learn whether the client read them. Instead only the sending side is closed, and the client's own close
-   * is waited for: then 'end' or a reset tells.
+   * are with the operating system, and never learn whether the client read them. Instead only the sending side is
+   * closed, and the client's own close is waited for: then 'end' or a reset tells.
    */
   #linger({ clock, lingerMs }: { readonly clock: Clock; readonly lingerMs: number }): void {
     const socket = this.#socket
