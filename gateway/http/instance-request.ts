@@ -40,17 +40,17 @@ export async function forwardToInstance(
   if (first.at !== 'node') return withoutHolder(deps, request, first)
   const answered = await askHolder(deps, request, first)
   if (typeof answered !== 'string') return answered
-  if (answered === 'not-held' && !request.bodyAtHand) {
-    // The body is spent; the client's next try must not be sent the same way.
-    deps.router.forget(ref)
-    throw new RestError('placementUnknown')
-  }
   // Also when the owner is dead: what is cached may be stale, and the instance lives on another node by now.
   const second = await deps.router.relocate(ref, client.signal)
-  if (second.at !== 'node')
-    return withoutHolder(deps, request, isGoneWithOwner(answered, first) ? withReason(second) : second)
+  if (second.at !== 'node' || isSamePlacement(first, second)) {
+    const located = second.at === 'node' ? sayNot(second) : second
+    const without = isGoneWithOwner(answered, first) ? withReason(located) : located
+    // A body that is spent cannot go to another node, to be told in the contract's order what is wrong with it too.
+    if (!request.bodyAtHand) throw errorWithoutHolder(without)
+    return withoutHolder(deps, request, without)
+  }
+  // It moved, and the body is spent; the client's next try goes the right way.
   if (!request.bodyAtHand) throw new RestError('placementUnknown')
-  if (isSamePlacement(first, second)) return withoutHolder(deps, request, sayNot(second))
   deps.meter.count('kafka_rest_gateway_retries_total', { reason: 'moved' })
   const again = await askHolder(deps, request, second)
   if (typeof again !== 'string') return again
@@ -125,17 +125,30 @@ async function withoutHolder(
   { client, common }: InstanceRequest,
   located: Exclude<Located, AtNode>,
 ): Promise<InstanceAnswer> {
-  if (located.at === 'unknown') throw new RestError('placementUnknown')
-  const told = { [consumerGoneHeader.toLowerCase()]: located.reason }
+  if (located.at === 'unknown') throw errorWithoutHolder(located)
   try {
     const answer = await forwardStateless(deps, client, undefined, common)
     const isGone = answer.status === 404 && answer.header(consumerGoneHeader.toLowerCase()) !== undefined
-    return { answer, holder: undefined, headers: isGone && located.reason !== 'unknown' ? told : {} }
+    return {
+      answer,
+      holder: undefined,
+      headers: isGone && located.reason !== 'unknown' ? reasonHeader(located) : {},
+    }
   } catch (error) {
     // No node could be asked: what is known is enough.
     if (!(error instanceof RestError) || error.status < 500) throw error
-    throw new RestError('consumerInstanceNotFound', undefined, { headers: told, cause: error })
+    throw errorWithoutHolder(located, error)
   }
+}
+
+/** What a client is told when no node can be asked for the answer. */
+function errorWithoutHolder(located: Exclude<Located, AtNode>, cause?: unknown): RestError {
+  if (located.at === 'unknown') return new RestError('placementUnknown')
+  return new RestError('consumerInstanceNotFound', undefined, { headers: reasonHeader(located), cause })
+}
+
+function reasonHeader({ reason }: Gone): Readonly<Record<string, string>> {
+  return { [consumerGoneHeader.toLowerCase()]: reason }
 }
 
 function isSamePlacement(left: AtNode, right: AtNode): boolean {

@@ -274,6 +274,20 @@ describe('instances that are gone or moved', () => {
     expect([answer.status, answer.json()]).toMatchObject([200, { node: to?.id }])
   })
 
+  test('an instance that is gone is 404, not 503, though its body is too large to be held and its place was cached', async () => {
+    const { nodes, entry } = await system(2)
+    await create(entry, 'g', 'short')
+    const path = '/consumers/g/instances/short/subscription'
+    await http({ base: entry.url, method: 'POST', path, body: '{"topics":["a"]}' })
+    const holder = holderOf(nodes, 'g/short')
+    // At its node: the gateway hears nothing of it.
+    await http({ base: holder.url, method: 'DELETE', path: '/consumers/g/instances/short' })
+    const body = JSON.stringify({ topics: ['x'.repeat(70_000)] })
+    const answer = await http({ base: entry.url, method: 'POST', path, body })
+    expect([answer.status, answer.json()]).toMatchObject([404, { error_code: 40403 }])
+    expect(answer.headers['kafka-rest-consumer-gone']).toBe('deleted')
+  })
+
   test('a node that was killed: 40403 at once through every gateway, and the name can be created again', async () => {
     // The lease outlives the test, however slow the machine: the death must be proved, not waited for.
     const { table, nodes, entry } = await system(3, {}, { leaseMs: 60_000 })
