@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseProperties } from '../../shared/settings/properties-file.ts'
+import { checkProperty } from '../../test/support/property.ts'
 import { propertiesText } from './properties.ts'
 
-test('what is written is read back by the parser of the settings', () => {
+test('what is written is read back by the parser of the settings', async () => {
   const keys = fc.string({ unit: 'grapheme-ascii', minLength: 1 })
-  fc.assert(
+  await checkProperty(
+    'properties files',
     fc.property(fc.dictionary(keys, fc.string({ unit: 'grapheme-ascii' })), settings => {
       expect(Object.fromEntries(parseProperties(propertiesText(settings)))).toEqual({ ...settings })
     }),

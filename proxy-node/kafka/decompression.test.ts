@@ -2,6 +2,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { compressionsAlgorithms } from '@platformatic/kafka'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { checkProperty } from '../../test/support/property.ts'
 import { decompress } from './decompression.ts'
 import { DecompressionError } from './decompression-error.ts'
 
@@ -47,13 +48,14 @@ function reasonOf(run: () => unknown): string {
 }
 
 describe.each(codecs)('$name', ({ codec, compress }) => {
-  test('what was compressed comes back', () => {
-    fc.assert(
+  test('what was compressed comes back', async () => {
+    await checkProperty(
+      'decompression',
       fc.property(repetitive, data => {
         const packed = compress(data)
         expect(decompress(codec, packed, Math.max(1, data.length)).equals(data)).toBe(true)
       }),
-      { numRuns: 60 },
+      60,
     )
   })
 
@@ -72,8 +74,9 @@ describe.each(codecs)('$name', ({ codec, compress }) => {
     expect(reasonOf(() => decompress(codec, packed, 1_000_000))).toBe('tooLarge')
   })
 
-  test('damaged data never does more than fail, and never exceeds the bound', () => {
-    fc.assert(
+  test('damaged data never does more than fail, and never exceeds the bound', async () => {
+    await checkProperty(
+      'damaged compression',
       fc.property(repetitive, fc.nat(), fc.uint8Array({ minLength: 1, maxLength: 4 }), (data, at, bytes) => {
         const packed = Buffer.from(compress(data))
         packed.set(
@@ -87,7 +90,7 @@ describe.each(codecs)('$name', ({ codec, compress }) => {
           expect(error).toBeInstanceOf(DecompressionError)
         }
       }),
-      { numRuns: 200 },
+      200,
     )
   })
 })

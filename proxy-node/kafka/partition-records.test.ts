@@ -1,6 +1,7 @@
 import { compressionsAlgorithms, crc32c } from '@platformatic/kafka'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { checkProperty } from '../../test/support/property.ts'
 import type { Isolation } from '../ports/kafka-consumer.ts'
 import { type AbortedTransaction, partitionRecords, type ReadLimits } from './partition-records.ts'
 
@@ -126,9 +127,10 @@ test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)(
   },
 )
 
-test('timestamps of any distance come back', () => {
+test('timestamps of any distance come back', async () => {
   const anyTime = fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n })
-  fc.assert(
+  await checkProperty(
+    'timestamps',
     fc.property(fc.array(anyTime, { minLength: 1, maxLength: 5 }), times => {
       const { records } = read([batch({ base: 0, values: times.map(() => 'x'), times })])
       expect(records.map(({ timestamp }) => timestamp)).toEqual(times)
@@ -199,12 +201,13 @@ describe('damage', () => {
     expect(read([old])).toMatchObject({ values: [], kind: 'CORRUPT_BATCH' })
   })
 
-  test('any damage is an error or other records, and the walk ends', () => {
+  test('any damage is an error or other records, and the walk ends', async () => {
     const whole = Buffer.concat([
       batch({ base: 0, values: ['a', 'b'] }),
       batch({ base: 2, values: ['c'], compression: 'lz4' }),
     ])
-    fc.assert(
+    await checkProperty(
+      'damaged batches',
       fc.property(fc.nat(whole.length - 1), fc.integer({ min: 0, max: 255 }), (at, byte) => {
         const data = Buffer.from(whole)
         data[at] = byte
@@ -213,7 +216,7 @@ describe('damage', () => {
           result.kind === undefined || result.kind === 'CORRUPT_BATCH' || result.kind === 'BATCH_TOO_LARGE',
         ).toBe(true)
       }),
-      { numRuns: 2000 },
+      2000,
     )
   })
 })

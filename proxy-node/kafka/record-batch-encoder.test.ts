@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { checkProperty } from '../../test/support/property.ts'
 import { compressors } from './compression.ts'
 import { anonymous, BATCH_HEADER_BYTES, encodeRecordBatch, varintBytes } from './record-batch-encoder.ts'
 
@@ -48,7 +49,8 @@ const record = fc.record({
 })
 
 test('records come back as they were, with their offsets and times', async () => {
-  await fc.assert(
+  await checkProperty(
+    'record batches',
     fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 20 }), async records => {
       const batch = await encodeRecordBatch(records, compressors.none, anonymous)
       expect(decode(batch)).toEqual(records)
@@ -56,7 +58,7 @@ test('records come back as they were, with their offsets and times', async () =>
       expect(batch.readInt32BE(23)).toBe(records.length - 1)
       expect(Number(batch.readBigInt64BE(35))).toBe(Math.max(...records.map(({ timestamp }) => timestamp)))
     }),
-    { numRuns: 200 },
+    200,
   )
 })
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { checkProperty } from '../../test/support/property.ts'
 import type { TopicPartition } from '../ports/kafka-cluster.ts'
 import type { Assignor, GroupMemberTopics } from './assignor.ts'
 import { assignCooperatively, assignSticky } from './sticky-assignor.ts'
@@ -100,9 +101,10 @@ describe('cooperative', () => {
     expect(assign(assignCooperatively, members, { t: 2 })).toEqual({ a: 't1', b: 't0' })
   })
 
-  test('members that come and go: no partition is with two, and in the end each is with one, evenly', () => {
+  test('members that come and go: no partition is with two, and in the end each is with one, evenly', async () => {
     const step = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1, maxLength: 5 })
-    fc.assert(
+    await checkProperty(
+      'sticky assignments',
       fc.property(
         fc.array(step, { minLength: 1, maxLength: 6 }),
         fc.integer({ min: 0, max: 12 }),

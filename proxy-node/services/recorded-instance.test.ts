@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { instanceKey } from '../../shared/ids.ts'
+import { checkProperty } from '../../test/support/property.ts'
 import { type InstanceSpec, renderSpec } from './instance-spec.ts'
 import { parseRecordedInstance } from './recorded-instance.ts'
 import type { RecordedPosition } from './recorded-positions.ts'
@@ -67,7 +68,7 @@ describe('what was recorded of an instance', () => {
     })
   })
 
-  test('positions and an unconfirmed read come back, whatever they are', () => {
+  test('positions and an unconfirmed read come back, whatever they are', async () => {
     const offset = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })
     const position: fc.Arbitrary<RecordedPosition> = fc.record({
       topic: fc.stringMatching(/^[a-zA-Z0-9._-]{1,20}$/),
@@ -86,7 +87,8 @@ describe('what was recorded of an instance', () => {
       selector: ({ topic, partition }) => `${topic}/${partition}`,
       maxLength: 20,
     })
-    fc.assert(
+    await checkProperty(
+      'recorded positions',
       fc.property(positions, fc.option(read, { nil: undefined }), (list, last) => {
         const resume = { joinedTopics: undefined, positions: list, read: last }
         const recorded = parse(renderSpec({ ...subscribed, resume }))

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LocalTier } from '../../infra/local/tier.ts'
-import { createRandom, drawSeed } from '../../shared/random.ts'
+import { createRandom } from '../../shared/random.ts'
 import { ConsumerClient, json } from '../support/consumer-client.ts'
 import { createTopic } from '../support/kafka-topics.ts'
 import { newDeployment, startGateway, startNode } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { RecordProducer } from '../support/record-producer.ts'
+import { seedFrom } from '../support/seed.ts'
 import { kafkaAddress, uniqueName } from '../support/services.ts'
 import { until } from '../support/until.ts'
 
@@ -135,7 +136,7 @@ async function dropping(
 }
 
 test('20 clients drop their connections in mid-answer for a minute, on a node and through the gateway: all is delivered, nothing is committed unseen', async () => {
-  const seed = Number(process.env['AUDIT_SEED'] ?? drawSeed())
+  const seed = seedFrom('AUDIT_SEED')
   console.info(`AUDIT_SEED=${seed}`)
   const audits = await Promise.all(
     Array.from({ length: clientCount }, (_, index) =>

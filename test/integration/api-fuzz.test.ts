@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LocalTier } from '../../infra/local/tier.ts'
-import { createRandom, drawSeed } from '../../shared/random.ts'
+import { createRandom } from '../../shared/random.ts'
 import { ApiRequestMutator } from '../support/api-request-mutator.ts'
 import { http } from '../support/http-client.ts'
 import { createTopic } from '../support/kafka-topics.ts'
 import { newDeployment, startGateway, startNode } from '../support/processes.ts'
+import { seedFrom } from '../support/seed.ts'
 import { kafkaAddress, schemaRegistryUrl, uniqueName } from '../support/services.ts'
 import { WireClient, type WireReply } from '../support/wire-client.ts'
 
 /** FUZZ_SEED repeats a run, FUZZ_CASES makes it longer, FUZZ_FROM=n FUZZ_CASES=1 sends one case of it alone. */
-const seed = Number(process.env['FUZZ_SEED'] ?? drawSeed())
+const seed = seedFrom('FUZZ_SEED')
 const from = Number(process.env['FUZZ_FROM'] ?? 0)
 const cases = Number(process.env['FUZZ_CASES'] ?? 10_000)
 const connectionsPerTier = 12

@@ -3,15 +3,16 @@ import type { LocalTier } from '../../infra/local/tier.ts'
 import { admitBody } from '../../shared/http/body-admission.ts'
 import type { HttpEnv } from '../../shared/http/listen.ts'
 import type { Logger } from '../../shared/observability/logger.ts'
-import { createRandom, drawSeed } from '../../shared/random.ts'
+import { createRandom } from '../../shared/random.ts'
 import { answersIn, jsonResponse, openListener } from '../support/http-listener.ts'
 import { newDeployment, startGateway, startNode } from '../support/processes.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { RequestMutator } from '../support/request-mutator.ts'
+import { seedFrom } from '../support/seed.ts'
 import { until } from '../support/until.ts'
 
 /** FUZZ_SEED repeats a run, FUZZ_CASES makes it longer. */
-const seed = Number(process.env['FUZZ_SEED'] ?? drawSeed())
+const seed = seedFrom('FUZZ_SEED')
 const cases = Number(process.env['FUZZ_CASES'] ?? 10_000)
 const atOnce = 250
 
