@@ -44,6 +44,14 @@ describe('slow clients', () => {
     expect(troubles).toEqual(['head_timeout'])
   })
 
+  test('also when answers have to be taken sooner than that', async () => {
+    const listener = await openListener(echoLength, { headTimeoutMs: 400, writeTimeoutMs: 50 })
+    const connection = await RawConnection.open(listener.url)
+    connection.send('GET / HTTP/1.1\r\nHost: a\r\nX-A: ')
+    await connection.ended()
+    expect(answersIn(connection.received).map(({ status }) => status)).toEqual([408])
+  })
+
   test('so is a second head on a connection that was used', async () => {
     const listener = await openListener(echoLength, { headTimeoutMs: 100 })
     const connection = await RawConnection.open(listener.url)

@@ -135,6 +135,7 @@ export class Connections {
       over: false,
     }
     exchanges.push(exchange)
+    socket.setTimeout(this.#deps.stallTimeoutMs)
     this.#exchangeOf.set(incoming, exchange)
     this.#inFlight++
     outgoing.once('close', () => this.#done(exchange))

@@ -82,6 +82,9 @@ export interface Listener extends Stoppable {
   stop(deadlineMs?: number): Promise<void>
 }
 
+/** How often, at least, Node looks for heads that took too long. */
+const headCheckMs = 1000
+
 /** Connections over the limit that are still told so; beyond them they are closed without a word. */
 const toldConnectionsMax = 64
 
@@ -103,7 +106,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.maxConnections = connectionsMax + toldConnectionsMax
   // Node would drop what comes after the first 2,000 headers without a word, a second Host among them.
   server.maxHeadersCount = 0
-  server.timeout = stallTimeoutMs
+  // Between requests: a head that comes slowly has its own limit, and its own answer.
+  server.timeout = Math.max(stallTimeoutMs, options.headTimeoutMs + headCheckMs)
   server.on('timeout', socket => connections.stalled(socket))
   server.on('drop', () => onTrouble('connection_refused'))
   if (options.tls) server.on('connection', socket => connections.greet(socket))
@@ -132,7 +136,7 @@ function openServer(options: ListenOptions, mustClose: (incoming: IncomingMessag
     headersTimeout: headTimeoutMs,
     // Bodies are timed in connections.ts, which knows whom the server waits for.
     requestTimeout: 0,
-    connectionsCheckingInterval: Math.min(1000, Math.max(20, Math.floor(headTimeoutMs / 4))),
+    connectionsCheckingInterval: Math.min(headCheckMs, Math.max(20, Math.floor(headTimeoutMs / 4))),
     // head-rules.ts wants it too, and answers with a body.
     requireHostHeader: false,
     shouldUpgradeCallback: () => false,
