@@ -36,6 +36,8 @@ export class SimulatedNode {
   readonly #table: RoutingTable
   membership: Membership | undefined
   draining = false
+  /** On its way out, which nobody can take back. */
+  leaving = false
 
   constructor(id: string, process: SimulatedProcess, table: RoutingTable, world: World) {
     this.id = id
@@ -241,11 +243,13 @@ export class SimulatedNode {
   }
 
   async undrain(): Promise<void> {
+    if (this.leaving) return
     this.draining = false
     await this.membership?.setState('active')
   }
 
   async leave(): Promise<void> {
+    this.leaving = true
     await this.drain()
     for (const instance of [...this.instances.values()]) await this.close(instance, 'owner-lost')
     await this.membership?.leave()

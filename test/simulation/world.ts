@@ -172,6 +172,7 @@ export class World {
     ])
       process.continueProcess()
     for (const [id, node] of this.nodes) {
+      if (node.leaving) node.crash()
       if (!node.process.alive) this.startNode(id)
       else if (node.draining) void node.undrain()
     }
