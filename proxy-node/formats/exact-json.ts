@@ -1,21 +1,14 @@
-import { hasLongNumber } from '../../shared/rest/json-body.ts'
+import { hasLongInteger, parseExactly } from '../../shared/rest/exact-integers.ts'
 import type { EmbeddedJson } from './format.ts'
 
+/** Digits of the largest 64-bit number. */
+const integerDigitsMax = 20
+
 /**
- * The parsed value of request JSON for a schema that has 64-bit numbers: whole numbers that a double cannot hold are
- * bigints. Parsing a second time is slow, so it is done only for texts with a run of digits that could be one.
+ * The parsed value of request JSON for a schema that has 64-bit numbers: integers that a double cannot hold are bigints.
  */
 export function exactValue(json: EmbeddedJson): unknown {
-  return hasLongNumber(json.text) ? JSON.parse(json.text, exactNumber) : json.value
-}
-
-const wholeNumber = /^-?\d{1,20}$/
-
-/** A reviver with the source text (ECMA-262 2026, JSON.parse source text access). */
-function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
-  const source = context?.source
-  return source !== undefined && wholeNumber.test(source) ? BigInt(source) : value
+  return hasLongInteger(json.text) ? parseExactly(json.text, integerDigitsMax) : json.value
 }
 
 /** What Jackson calls the JSON token that begins a value: the original's error texts name it. */

@@ -1,13 +1,13 @@
 import { RestError } from '../errors/rest-error.ts'
+import { hasLongInteger } from './exact-integers.ts'
 import {
-  hasLongNumber,
+  exactlyParsed,
   type JsonBody,
-  JsonCursor,
   type JsonLimits,
-  parseExactly,
   parseJsonBody,
   parseRecordsBody,
 } from './json-body.ts'
+import { JsonCursor } from './json-cursor.ts'
 
 /**
  * Reads one value of a parsed body into what a shape wants, with the coercions that the original accepts
@@ -197,8 +197,8 @@ function produceFields({ value, text }: JsonBody): ReturnType<typeof produceShap
   try {
     return produceShape(value)
   } catch (error) {
-    if (text.length > exactLengthMax || !hasLongNumber(text)) throw error
-    return produceShape(parseExactly(text))
+    if (text.length > exactLengthMax || !hasLongInteger(text)) throw error
+    return produceShape(exactlyParsed(text))
   }
 }
 
