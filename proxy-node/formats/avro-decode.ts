@@ -143,6 +143,7 @@ function enumDecoder(type: InstanceType<typeof avsc.types.EnumType>): AvroDecode
     const text = texts[reader.int()]
     if (text === undefined)
       throw new UndecodableRecord('the record names a symbol that its enum does not have')
+    reader.spend(text.length)
     return text
   }
 }

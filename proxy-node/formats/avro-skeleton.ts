@@ -22,6 +22,8 @@ export function avroSkeleton(schema: unknown, depthMax: number): unknown {
   for (const key of plainKeys) {
     if (Object.hasOwn(schema, key)) skeleton[key] = schema[key]
   }
+  // A full name stands for itself; avsc would put what is nested in it into the other namespace.
+  if (typeof schema['name'] === 'string' && schema['name'].includes('.')) delete skeleton['namespace']
   if (Object.hasOwn(schema, 'symbols')) skeleton['symbols'] = markedSymbols(schema['symbols'])
   for (const key of ['items', 'values']) {
     if (Object.hasOwn(schema, key)) skeleton[key] = inner(schema[key])

@@ -5,7 +5,7 @@ import { avroSchemaAndValue } from '../../test/support/avro-samples.ts'
 import { checkProperty } from '../../test/support/property.ts'
 import { createAvroCompiler } from './avro.ts'
 import { CpuGuard } from './cpu-guard.ts'
-import { SchemaRefused, UndecodableRecord } from './format.ts'
+import { SchemaRefused, UndecodableRecord, UnrenderableRecord } from './format.ts'
 import { defaultSchemaLimits } from './schema-limits.ts'
 
 // A thousand schemas are compiled, on a machine that may be busy.
@@ -204,6 +204,14 @@ describe('Avro schemas', () => {
     expect(() => codecOf(outer, record('Inner', 'int', { namespace: 'a' }))).toThrow(SchemaRefused)
   })
 
+  test('a full name says the namespace, whatever else does', () => {
+    const e = { type: 'enum', name: 'E', symbols: ['A'] }
+    const fields = [{ name: 'x', type: ['null', e] }]
+    const schema = { type: 'record', name: 'a.b.R', namespace: 'zzz', fields }
+    expect(codecOf(schema).recordName).toBe('a.b.R')
+    expect(roundTrip(schema, '{"x":{"a.b.E":"A"}}')).toBe('{"x":{"a.b.E":"A"}}')
+  })
+
   test('references bring named types, once however often they are named', () => {
     const money = { type: 'record', name: 'm.Money', fields: [{ name: 'cents', type: 'long' }] }
     const order = { type: 'record', name: 'Order', fields: [{ name: 'price', type: ['null', 'm.Money'] }] }
@@ -270,6 +278,15 @@ describe('Avro bytes that are not what they seem', () => {
     const wide = { type: 'record', name: 'W', fields: [...fields, { name: 'b', type: 'boolean' }] }
     const many = Buffer.concat([Buffer.of(0xc0, 0x9a, 0x0c), Buffer.alloc(100_000)])
     expect(() => codecOf({ type: 'array', items: wide }).decode(many)).toThrow(UndecodableRecord)
+  })
+
+  test('symbols of an enum are charged: a byte stands for each', () => {
+    const symbol = 'S'.repeat(100_000)
+    const schema = { type: 'array', items: { type: 'enum', name: 'E', symbols: [symbol] } }
+    const items = (count: number) => Buffer.of(...[count * 2], ...Array(count).fill(0), 0)
+    expect(codecOf(schema).decode(items(2))).toBe(`["${symbol}","${symbol}"]`)
+    const many = Buffer.concat([...Array(20).fill(items(60).subarray(0, 61)), Buffer.of(0)])
+    expect(() => codecOf(schema).decode(many)).toThrow(UnrenderableRecord)
   })
 
   test('nesting is bounded on both ways', () => {

@@ -89,8 +89,8 @@ function readField(
     return true
   }
   return field.shape === 'repeated'
-    ? readItems(field, value, wireType, slots, reader)
-    : readSingle(field, value, wireType, slots, reader)
+    ? readItems(field, value, wireType, slots, reader, decoding.budget)
+    : readSingle(field, value, wireType, slots, reader, decoding.budget)
 }
 
 function readSingle(
@@ -99,10 +99,11 @@ function readSingle(
   wireType: number,
   slots: Slots,
   reader: ProtoReader,
+  budget: ProtoBudget,
 ): boolean {
   if (wireType !== value.wireType) return false
   clearRival(field, slots)
-  slots.values[field.index] = value.read(reader)
+  slots.values[field.index] = value.read(reader, budget)
   return true
 }
 
@@ -143,15 +144,16 @@ function readItems(
   wireType: number,
   slots: Slots,
   reader: ProtoReader,
+  budget: ProtoBudget,
 ): boolean {
   const items = listOf(slots, field.index)
   if (wireType === value.wireType) {
-    items.push(value.read(reader))
+    items.push(value.read(reader, budget))
     return true
   }
   if (wireType !== wireTypes.length) return false
   const packed = new ProtoReader(reader.delimited())
-  while (!packed.atEnd) items.push(value.read(packed))
+  while (!packed.atEnd) items.push(value.read(packed, budget))
   return true
 }
 
@@ -172,19 +174,29 @@ function readEntry(field: FieldModel, slots: Slots, bytes: Buffer, decoding: Pro
   const reader = new ProtoReader(bytes)
   while (!reader.atEnd) {
     const tag = reader.tag()
-    if (tag === 8 + key.wireType) keyText = key.read(reader)
+    if (tag === 8 + key.wireType) keyText = key.read(reader, decoding.budget)
     else if (tag !== 16 + (isMessage(value) ? wireTypes.length : value.wireType))
       reader.skip(tag, decoding.budget)
     else
-      valueText = isMessage(value) ? decodeMessage(value, reader.delimited(), decoding) : value.read(reader)
+      valueText = isMessage(value)
+        ? decodeMessage(value, reader.delimited(), decoding)
+        : value.read(reader, decoding.budget)
   }
-  valueText ??= isMessage(value) ? decodeMessage(value, Buffer.alloc(0), decoding) : value.defaultText
+  valueText ??= isMessage(value)
+    ? decodeMessage(value, Buffer.alloc(0), decoding)
+    : chargedDefault(value, decoding.budget)
   let entries = slots.values[field.index] as Map<string, string> | undefined
   if (entries === undefined) {
     entries = new Map()
     slots.values[field.index] = entries
   }
   entries.set(keyText.startsWith('"') ? keyText : `"${keyText}"`, valueText)
+}
+
+/** The default of an enum is a name of the schema's, and no byte may stand for it. */
+function chargedDefault({ defaultText }: Scalar, budget: ProtoBudget): string {
+  budget.spend(defaultText.length)
+  return defaultText
 }
 
 function slotText(field: FieldModel, slot: Slot, decoding: ProtoDecoding): string | undefined {

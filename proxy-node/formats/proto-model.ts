@@ -1,7 +1,7 @@
 import protobuf, { type Enum, type Field, type Type } from 'protobufjs'
 import { SchemaRefused } from './format.ts'
 import { wireTypes } from './proto-reader.ts'
-import { enumScalar, nullValueScalar, type Scalar, scalars } from './proto-scalars.ts'
+import { enumScalar, nullValueScalar, type Scalar, scalars, unverifiedString } from './proto-scalars.ts'
 
 /** A message type, as the codecs need it. */
 export interface MessageModel {
@@ -103,7 +103,7 @@ export class ProtoModels {
       fullName: `${message}.${field.name}`,
       shape: field.map ? 'map' : field.repeated ? 'repeated' : 'single',
       value,
-      key: field instanceof protobuf.MapField ? scalarNamed(field.keyType) : null,
+      key: field instanceof protobuf.MapField ? scalarOf(field, field.keyType) : null,
       // What has a length of its own is never packed; protobufjs says so only of messages.
       packed: field.packed && !isMessage(value) && value.wireType !== wireTypes.length,
       group: field.delimited,
@@ -117,7 +117,7 @@ export class ProtoModels {
     const { resolvedType } = field
     if (resolvedType instanceof protobuf.Type) return this.of(resolvedType)
     if (resolvedType instanceof protobuf.Enum) return this.#enum(resolvedType)
-    return scalarNamed(field.type)
+    return scalarOf(field, field.type)
   }
 
   /** Made once for each: a schema of a few lines can name an enum of many values in every field. */
@@ -130,10 +130,17 @@ export class ProtoModels {
 
 function enumModel(type: Enum): Scalar {
   const fullName = type.fullName.replace(/^\./, '')
-  return fullName === 'google.protobuf.NullValue' ? nullValueScalar : enumScalar(fullName, type.values)
+  if (fullName === 'google.protobuf.NullValue') return nullValueScalar
+  return enumScalar(fullName, type.values, featuresOf(type).enum_type === 'CLOSED')
 }
 
-function scalarNamed(type: string): Scalar {
+/** What the syntax, the edition and options say of a field or type; protobufjs has no public name for it. */
+function featuresOf(object: Field | Enum): Readonly<Record<string, string>> {
+  return (object as unknown as { readonly _features: Readonly<Record<string, string>> })._features
+}
+
+function scalarOf(field: Field, type: string): Scalar {
+  if (type === 'string' && featuresOf(field).utf8_validation === 'NONE') return unverifiedString
   const scalar = scalars.get(type)
   if (scalar === undefined) throw new SchemaRefused(`unknown type ${type}`)
   return scalar

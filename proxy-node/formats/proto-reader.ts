@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { UndecodableRecord, UnrenderableRecord } from './format.ts'
 
 /** What one stored value may cost, shared by the readers of all the messages in it. */
@@ -110,11 +111,17 @@ export class ProtoReader {
     return this.#bytes.readDoubleLE(this.#take(8))
   }
 
-  /** UTF-8 text with its length in front. */
-  text(): string {
+  /**
+   * UTF-8 text with its length in front.
+   * @param verified whether other bytes are refused, as for strings of proto3, and not shown as U+FFFD.
+   */
+  text(verified: boolean): string {
     const length = Number(this.varint())
     const start = this.#take(length)
-    return this.#bytes.toString('utf8', start, start + length)
+    const text = this.#bytes.toString('utf8', start, start + length)
+    if (verified && text.includes('\ufffd') && !isUtf8(this.#bytes.subarray(start, start + length)))
+      throw new UndecodableRecord('the record has a string that is no UTF-8')
+    return text
   }
 
   /** What is length-delimited: bytes, a message, packed numbers. */

@@ -1,7 +1,7 @@
 import { RestError } from '../../shared/errors/rest-error.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { doubleText, floatText } from './number-text.ts'
-import { type ProtoReader, wireTypes } from './proto-reader.ts'
+import { type ProtoBudget, type ProtoReader, wireTypes } from './proto-reader.ts'
 
 /** A parsed value: whole numbers of 64 bits are bigints where a number is not exact. */
 export type ScalarValue = number | bigint | string | boolean | Buffer
@@ -16,8 +16,8 @@ export interface Scalar {
   /** Whether a field without presence leaves the value out. */
   isDefault(value: ScalarValue): boolean
   write(value: ScalarValue, writer: ByteWriter): void
-  /** Reads one value and renders it. */
-  read(reader: ProtoReader): string
+  /** Reads one value and renders it; text that comes from the schema is charged. */
+  read(reader: ProtoReader, budget: ProtoBudget): string
 }
 
 export function badValue(text: string): RestError {
@@ -76,8 +76,14 @@ function int64(
   }
 }
 
-/** A whole number, also as text and with an exponent or a fraction of zeros. */
 function wholeNumber(json: unknown, kind: string): number | bigint {
+  const value = wholeNumberOf(json)
+  if (value === undefined) throw badValue(`Not an ${kind} value: ${shown(json)}`)
+  return value
+}
+
+/** A whole number, also as text and with an exponent or a fraction of zeros. */
+function wholeNumberOf(json: unknown): number | bigint | undefined {
   if (typeof json === 'bigint') return json
   if (typeof json === 'number' && Number.isInteger(json)) return json
   if (typeof json === 'string') {
@@ -85,7 +91,7 @@ function wholeNumber(json: unknown, kind: string): number | bigint {
     const value = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(json) ? Number(json) : Number.NaN
     if (Number.isSafeInteger(value)) return value
   }
-  throw badValue(`Not an ${kind} value: ${shown(json)}`)
+  return undefined
 }
 
 function floating(
@@ -165,22 +171,27 @@ const bool: Scalar = {
   },
 }
 
-const string: Scalar = {
-  wireType: wireTypes.length,
-  defaultText: '""',
-  isDefault: value => value === '',
-  write(value, writer) {
-    const text = String(value)
-    const bytes = Buffer.byteLength(text)
-    writer.varint(bytes)
-    writer.utf8(text, bytes)
-  },
-  read: reader => JSON.stringify(reader.text()),
-  parse(json) {
-    if (typeof json === 'string') return json
-    throw badValue(`Not a string value: ${shown(json)}`)
-  },
+function stringScalar(verified: boolean): Scalar {
+  return {
+    wireType: wireTypes.length,
+    defaultText: '""',
+    isDefault: value => value === '',
+    write(value, writer) {
+      const text = String(value)
+      const bytes = Buffer.byteLength(text)
+      writer.varint(bytes)
+      writer.utf8(text, bytes)
+    },
+    read: reader => JSON.stringify(reader.text(verified)),
+    parse(json) {
+      if (typeof json === 'string') return json
+      throw badValue(`Not a string value: ${shown(json)}`)
+    },
+  }
 }
+
+/** A string of proto2, whose bytes may be anything. */
+export const unverifiedString = stringScalar(false)
 
 const bytes: Scalar = {
   wireType: wireTypes.length,
@@ -235,12 +246,19 @@ export const scalars: ReadonlyMap<string, Scalar> = new Map<string, Scalar>([
     ),
   ],
   ['bool', bool],
-  ['string', string],
+  ['string', stringScalar(true)],
   ['bytes', bytes],
 ])
 
-/** An enum by the names of its values; unknown numbers are kept as numbers, as in proto3. */
-export function enumScalar(fullName: string, values: Readonly<Record<string, number>>): Scalar {
+/**
+ * An enum by the names of its values. Unknown numbers are read as numbers.
+ * @param closed whether only its own numbers may be written, as in proto2.
+ */
+export function enumScalar(
+  fullName: string,
+  values: Readonly<Record<string, number>>,
+  closed: boolean,
+): Scalar {
   const numbers = new Map(Object.entries(values))
   const texts = new Map<number, string>()
   // Of aliases the first name is shown.
@@ -252,10 +270,15 @@ export function enumScalar(fullName: string, values: Readonly<Record<string, num
     defaultText: text(numbers.size === 0 || texts.has(0) ? 0 : first),
     isDefault: isZero,
     write: writeVarint,
-    read: reader => text(reader.low32()),
+    read(reader, budget) {
+      const shownAs = text(reader.low32())
+      budget.spend(shownAs.length)
+      return shownAs
+    },
     parse(json) {
-      const value = typeof json === 'string' ? numbers.get(json) : json
-      if (typeof value === 'number' && value === (value | 0)) return value
+      const named = typeof json === 'string' ? numbers.get(json) : undefined
+      const value = named ?? Number(wholeNumberOf(json))
+      if (value === (value | 0) && (!closed || texts.has(value))) return value
       throw badValue(`Invalid enum value: ${shown(json)} for enum type: ${fullName}`)
     },
   }

@@ -33,7 +33,7 @@ function decodeWrapper(model: MessageModel, bytes: Buffer, decoding: ProtoDecodi
   const reader = new ProtoReader(bytes)
   while (!reader.atEnd) {
     const tag = reader.tag()
-    if (tag === 8 + scalar.wireType) text = scalar.read(reader)
+    if (tag === 8 + scalar.wireType) text = scalar.read(reader, decoding.budget)
     else reader.skip(tag, decoding.budget)
   }
   return text
@@ -57,7 +57,7 @@ function decodeFieldMask(_model: MessageModel, bytes: Buffer, decoding: ProtoDec
   const reader = new ProtoReader(bytes)
   while (!reader.atEnd) {
     const tag = reader.tag()
-    if (tag === 8 + wireTypes.length) paths.push(reader.delimited().toString('utf8'))
+    if (tag === 8 + wireTypes.length) paths.push(reader.text(true))
     else reader.skip(tag, decoding.budget)
   }
   const camel = paths.map(path => path.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()))
@@ -74,7 +74,9 @@ function decodeValue(model: MessageModel, bytes: Buffer, decoding: ProtoDecoding
     if (value === undefined || (tag & 7) !== (isMessage(value) ? wireTypes.length : value.wireType)) {
       reader.skip(tag, decoding.budget)
     } else {
-      text = isMessage(value) ? decodeMessage(value, reader.delimited(), decoding) : value.read(reader)
+      text = isMessage(value)
+        ? decodeMessage(value, reader.delimited(), decoding)
+        : value.read(reader, decoding.budget)
     }
   }
   return text
@@ -86,7 +88,7 @@ function decodeAny(_model: MessageModel, bytes: Buffer, decoding: ProtoDecoding)
   const reader = new ProtoReader(bytes)
   while (!reader.atEnd) {
     const tag = reader.tag()
-    if (tag === 8 + wireTypes.length) url = reader.delimited().toString('utf8')
+    if (tag === 8 + wireTypes.length) url = reader.text(true)
     else if (tag === 16 + wireTypes.length) content = reader.delimited()
     else reader.skip(tag, decoding.budget)
   }

@@ -97,6 +97,8 @@ describe('Protobuf values', () => {
     ['{"e":"ONE"}', '"e":"ONE"'],
     ['{"e":1}', '"e":"ONE"'],
     ['{"e":7}', '"e":7'],
+    ['{"e":"1"}', '"e":"ONE"'],
+    ['{"e":1.0}', '"e":"ONE"'],
     ['{"r":[1,-1,"3"]}', '"r":[1,-1,3]'],
     ['{"m":{"-5":"x"}}', '"m":{"-5":"x"}'],
     ['{"snake_case_name":"x"}', '"snakeCaseName":"x"'],
@@ -120,6 +122,9 @@ describe('Protobuf values', () => {
     ['{"t":1}', 'Not a string value: 1'],
     ['{"y":"%"}', 'Not a bytes value: "%"'],
     ['{"e":"TWO"}', 'Invalid enum value: "TWO" for enum type: p.E'],
+    ['{"e":"2147483648"}', 'Invalid enum value: "2147483648" for enum type: p.E'],
+    ['{"e":1.5}', 'Invalid enum value: 1.5 for enum type: p.E'],
+    ['{"e":true}', 'Invalid enum value: true for enum type: p.E'],
     ['{"e":"toString"}', 'Invalid enum value: "toString" for enum type: p.E'],
     ['{"r":1}', 'Expected an array for r but found 1'],
     ['{"r":[null]}', 'Repeated field elements cannot be null in field: p.M.r'],
@@ -163,6 +168,12 @@ describe('proto2', () => {
       bytes(8, 0, 24, 1, 24, 2, 34, 2, 1, 2, 43, 8, 3, 44),
     )
     expect(() => encoded(schema, '{"s":"y"}')).toThrow(badRequest('Message missing required fields: a'))
+  })
+
+  test('of an enum only its own numbers are written', () => {
+    const closed = 'syntax = "proto2"; message M { optional E e = 1; } enum E { A = 0; B = 1; }'
+    expect(roundTrip(closed, '{"e":"1"}')).toBe('{"e":"B"}')
+    expect(() => encoded(closed, '{"e":7}')).toThrow(badRequest('Invalid enum value: 7 for enum type: E'))
   })
 
   test('extensions are passed over', () => {
@@ -231,6 +242,20 @@ describe('Protobuf well-known types', () => {
 })
 
 describe('Protobuf schemas', () => {
+  test('a well-known type that the schema brings itself must be the real one', () => {
+    const own = (body: string) => `syntax = "proto3"; package google.protobuf; ${body}`
+    const text = '"2024-01-02T03:04:05Z"'
+    expect(roundTrip(own('message Timestamp { int64 seconds = 1; int32 nanos = 2; }'), text)).toBe(text)
+    for (const body of [
+      'message Struct { string a = 1; string key = 2; }',
+      'message ListValue {}',
+      'message StringValue { int32 value = 1; }',
+      'message Timestamp { int64 seconds = 2; int32 nanos = 1; }',
+      'message FieldMask { string paths = 1; }',
+    ])
+      expect(() => codecOf(own(body))).toThrow(/has other fields than the well-known type$/)
+  })
+
   test('imports by references, under any name that the text uses', () => {
     const codec = codecOf('syntax = "proto3"; import "x/money.proto"; message Order { m.Money price = 1; }', {
       'x/money.proto': 'syntax = "proto3"; package m; message Money { int64 cents = 1; }',
@@ -395,6 +420,35 @@ describe('Protobuf bytes that are not what they seem', () => {
     for (let level = 0; level < 600; level++) deep = bytesField(deep)
     expect(() => codec.decode(Buffer.concat([bytes(), deep]))).toThrow(UndecodableRecord)
     expect(() => codec.decode(bytes(...new Array(5000).fill(0x33)))).toThrow(UndecodableRecord)
+  })
+
+  test('strings of proto3 are UTF-8; in those of proto2 other bytes are shown as U+FFFD', () => {
+    const stored = bytes(10, 1, 0xff)
+    expect(() => codecOf(proto3('message M { string a = 1; }')).decode(stored)).toThrow(UndecodableRecord)
+    expect(() =>
+      codecOf(proto3('message M { map<string, int32> a = 1; }')).decode(bytes(10, 3, ...stored.subarray(1))),
+    ).toThrow(UndecodableRecord)
+    const proto2 = 'syntax = "proto2"; message M { optional string a = 1; }'
+    expect(codecOf(proto2).decode(stored)).toBe('{"a":"\ufffd"}')
+    // The character itself is as good as any.
+    expect(roundTrip(proto3('message M { string a = 1; }'), '{"a":"\ufffd"}')).toBe('{"a":"\ufffd"}')
+  })
+
+  test('names of an enum are charged, also those that no byte stands for', () => {
+    const name = 'S'.repeat(100_000)
+    const schema = (field: string) => proto3(`message M { ${field} e = 1; } enum E { ${name} = 0; }`)
+    const packed = bytesField(Buffer.alloc(1000))
+    const entries = Buffer.concat(
+      Array.from({ length: 1000 }, (_, key) => bytesField(Buffer.of(8, key & 127))),
+    )
+    for (const [field, value] of [
+      ['repeated E', packed],
+      ['map<int32, E>', entries],
+    ] as const)
+      expect(() => codecOf(schema(field)).decode(Buffer.concat([bytes(), value]))).toThrow(UnrenderableRecord)
+    expect(codecOf(schema('repeated E')).decode(Buffer.concat([bytes(), bytesField(Buffer.alloc(2))]))).toBe(
+      `{"e":["${name}","${name}"]}`,
+    )
   })
 
   test('a record of many small messages does not fill the memory with their defaults', () => {

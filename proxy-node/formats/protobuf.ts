@@ -17,6 +17,7 @@ import { encodeMessage } from './proto-encode.ts'
 import { type MessageModel, ProtoModels } from './proto-model.ts'
 import { type MessageTree, type ParsedProto, parseProto } from './proto-parse.ts'
 import { ProtoBudget } from './proto-reader.ts'
+import { checkWellKnown } from './proto-well-known-check.ts'
 import { wellKnownDecoders } from './proto-well-known-decode.ts'
 import { wellKnownEncoders } from './proto-well-known-encode.ts'
 
@@ -81,6 +82,7 @@ function modelsOf({ messages, types }: ParsedProto) {
     nested: nested.map(tree),
   })
   const all = types.map(type => models.of(type))
+  checkWellKnown(all)
   return { trees: messages.map(tree), messages: new Map(all.map(model => [model.fullName, model])) }
 }
 

@@ -128,5 +128,9 @@ describe('RecordRenderer - contract v2 §2.14', () => {
     )
     const avro = new RecordRenderer(createFormats().avro, noSchemas)
     expect(() => avro.render(at, broken, signal)).toThrow(expect.objectContaining({ errorCode: 40801 }))
+    const endless: Format = { ...jsonFormat, decode: () => ' '.repeat(2 ** 30) }
+    expect(() => rendered(endless, broken)).toThrow(
+      expect.objectContaining({ errorCode: 40801, at: { ...at, offset: 42n } }),
+    )
   })
 })

@@ -170,5 +170,10 @@ export class UndecodableAt extends RestError {
 }
 
 function located(error: unknown, { topic, partition }: TopicPartition, { offset }: FetchedRecord): unknown {
-  return error instanceof UndecodableRecord ? new UndecodableAt({ topic, partition, offset }, error) : error
+  const at = { topic, partition, offset }
+  if (error instanceof UndecodableRecord) return new UndecodableAt(at, error)
+  // Longer than a string can be. Without its place, nobody could get past the record.
+  if (error instanceof RangeError)
+    return new UndecodableAt(at, new UndecodableRecord('it is too large as JSON', { cause: error }))
+  return error
 }
