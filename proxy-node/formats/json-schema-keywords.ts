@@ -49,12 +49,19 @@ function multipleOf(divisor: number): (value: number) => boolean {
   return value => {
     if (by.digits <= 0n) return false
     const { digits, exponent } = decimal(value)
-    // Both to the smaller exponent; a double's is beyond −400 and 400 at most.
-    const common = Math.min(exponent, by.exponent)
-    const scaled = digits * 10n ** BigInt(exponent - common)
-    return scaled % (by.digits * 10n ** BigInt(by.exponent - common)) === 0n
+    // Both to the smaller exponent.
+    const shift = Math.max(-farApart, Math.min(farApart, exponent - by.exponent))
+    return shift < 0
+      ? digits % (by.digits * 10n ** BigInt(-shift)) === 0n
+      : (digits * 10n ** BigInt(shift)) % by.digits === 0n
   }
 }
+
+/**
+ * Exponents further apart change nothing more, and would make the numbers long: digits are below 10^17, so such a
+ * power of ten has each 2 and 5 that a divisor could have, and as a divisor is larger than any value but 0.
+ */
+const farApart = 60
 
 /** digits × 10^exponent is the number that the shortest text of the double names. */
 function decimal(value: number): { digits: bigint; exponent: number } {

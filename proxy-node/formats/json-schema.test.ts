@@ -97,6 +97,20 @@ describe('JSON Schema values', () => {
     expect(encoded(codecOf({ multipleOf: 0.01 }), value)).toBe(JSON.stringify(value))
   })
 
+  test.each([
+    [1e300, 1e-300, true],
+    [3e300, 7e-300, false],
+    [2e-300, 1e300, false],
+    [0, 1e300, true],
+    [1e60, 2 ** 50, true],
+    [1e60, 3, false],
+    [-6e200, 1.5e100, true],
+  ])('%d as a multiple of %d: %s', (value, multipleOf, fits) => {
+    const codec = codecOf({ multipleOf })
+    if (fits) expect(encoded(codec, value)).toBe(JSON.stringify(value))
+    else expect(() => encoded(codec, value)).toThrow(badRequest(expect.stringContaining('multiple')))
+  })
+
   test('on reading, the stored text is shown as it is, valid or not', () => {
     const codec = codecOf({ type: 'integer' })
     expect(codec.decode(Buffer.from('{"a": 1}'))).toBe('{"a": 1}')
@@ -357,24 +371,90 @@ describe('hostile JSON Schemas', () => {
     expect(encoded(codecOf({ uniqueItems: true }), items)).toHaveLength(JSON.stringify(items).length)
   })
 
-  test('unique items at each level of a deep value are compared under the guard', () => {
-    let deep: unknown = 'x'.repeat(200_000)
-    for (let level = 0; level < 100; level++) deep = [deep]
-    let guarded = 0
+  /** How often the guard runs while the values are checked. */
+  function guardedRuns(text: string, ...values: readonly unknown[]): number {
+    let runs = 0
     const guard: WorkGuard = {
       run(work) {
-        guarded++
+        runs++
         return work()
       },
     }
-    const text = '{"\\u0075niqueItems":true,"items":{"$ref":"#"}}'
     const codec = createJsonSchemaCompiler(defaultSchemaLimits, guard).compile({ text, references: [] })
     codec.prepareEncode()
-    const before = guarded
-    encoded(codec, [1, 2])
-    expect(guarded).toBe(before)
-    encoded(codec, deep)
-    expect(guarded).toBe(before + 1)
+    const before = runs
+    for (const value of values) encoded(codec, value)
+    return runs - before
+  }
+
+  test('unique items at each level of a deep value are compared under the guard', () => {
+    let deep: unknown = 'x'.repeat(200_000)
+    for (let level = 0; level < 100; level++) deep = [deep]
+    const text = '{"\\u0075niqueItems":true,"items":{"$ref":"#"}}'
+    expect(guardedRuns(text, [1, 2])).toBe(0)
+    expect(guardedRuns(text, deep)).toBe(1)
+  })
+
+  /** Each of the names but the last calls the next twice. */
+  function doubling(last: object, names = [...'abcdefghijklmn']): Record<string, unknown> {
+    const levels = names.slice(1).map((next, level) => {
+      const call = { $ref: `#/${next}` }
+      return [names[level], { allOf: [call, call] }] as const
+    })
+    return { ...Object.fromEntries(levels), [names.at(-1) ?? '']: last, $ref: '#/a' }
+  }
+
+  test.each([{ pattern: '(b|c)*$' }, { pattern: 'z|$' }, { maxLength: 1_000_000 }])(
+    'a long value that is looked at by call after call of %j is cut off',
+    last => {
+      expect(() => encoded(guarded(doubling(last)), 'b'.repeat(300_000))).toThrow(
+        badRequest(expect.stringContaining('takes longer than 50 ms')),
+      )
+    },
+  )
+
+  test('what all calls look at together decides about the guard', () => {
+    const calls = JSON.stringify(doubling({ maxLength: 1_000_000 }, [...'abcdefgh']))
+    expect(guardedRuns(calls, 'b'.repeat(10))).toBe(0)
+    expect(guardedRuns(calls, 'b'.repeat(3000))).toBe(1)
+    // One call for each part is no more than the value is long, however many there are.
+    const parts = '{"items":{"$ref":"#/definitions/name"},"definitions":{"name":{"maxLength":100}}}'
+    expect(guardedRuns(parts, new Array(3000).fill('a name'))).toBe(0)
+    const tree = '{"properties":{"name":{"type":"string"},"kids":{"type":"array","items":{"$ref":"#"}}}}'
+    const grown = (depth: number): unknown => ({
+      name: 'a name',
+      kids: depth === 0 ? [] : [grown(depth - 1), grown(depth - 1), grown(depth - 1)],
+    })
+    expect(guardedRuns(tree, grown(5))).toBe(0)
+    expect(guardedRuns(tree, grown(9))).toBe(1)
+  })
+
+  test('calls of a large schema run under the guard, however short the value is', () => {
+    const call = { $ref: '#/x' }
+    const calls = (count: number) =>
+      JSON.stringify({
+        anyOf: [...new Array(count).fill(call), { type: 'number' }],
+        x: { anyOf: new Array(300).fill(false) },
+      })
+    expect(guardedRuns(calls(10), 1)).toBe(0)
+    expect(guardedRuns(calls(400), 1)).toBe(1)
+  })
+
+  test('the first of many errors of schemas that are called is shown', () => {
+    const schema = {
+      anyOf: [{ $ref: '#/x' }, { $ref: '#/x' }, { type: 'string' }],
+      x: { oneOf: [{ $ref: '#/y' }, { $ref: '#/y' }] },
+      y: { anyOf: [{ minimum: 5 }, { maximum: 0 }] },
+    }
+    expect(encoded(codecOf({ not: schema, x: schema.x, y: schema.y }), 1)).toBe('1')
+    expect(encoded(codecOf(schema), 'a')).toBe('"a"')
+    expect(() => encoded(codecOf(schema), 1)).toThrow(badRequest('Bad Request: #: must be >= 5'))
+  })
+
+  test('multiples of a fraction are told under the guard where they are many', () => {
+    const text = '{"items":{"multipleOf":1e-300}}'
+    expect(guardedRuns(text, [1e300, 1])).toBe(0)
+    expect(guardedRuns(text, new Array(80_000).fill(1e300))).toBe(1)
   })
 
   test('a schema nested without end is refused, not a stack overflow', () => {

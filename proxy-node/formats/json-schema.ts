@@ -16,34 +16,15 @@ import { violationText } from './json-schema-errors.ts'
 import { checkedFormats } from './json-schema-formats.ts'
 import { replaceKeywords } from './json-schema-keywords.ts'
 import { LinearPatterns } from './json-schema-patterns.ts'
+import { LimitedSteps, type Steps, TooMuchWork, unlimitedSteps } from './json-schema-work.ts'
 import { compactJson, jsonDepth, storedJsonText } from './json-text.ts'
 
-/** Counts the calls of schemas by `$ref` while one value is checked. */
-class Steps {
-  #left: number
-
-  constructor(max: number) {
-    this.#left = max
-  }
-
-  step(): void {
-    this.#left--
-    if (this.#left < 0) throw new TooManySteps()
-  }
-}
-
-class TooManySteps extends Error {}
-
-/**
- * Up to here a value is checked without the guard, in 20 ms at most; beyond, the guard's 0.2 ms are little next to the
- * check itself. The work is the characters of the value times what each may cost: a check without `$ref` looks at each
- * part of the value with each part of the schema at most once. Testing a pattern costs far more than any other keyword.
- */
-const unguardedSteps = 20_000
-const unguardedWork = 20_000_000
+/** Testing a pattern costs far more than any other keyword. */
 const patternCost = 4
 /** Unique items are told by their text, which is made anew at each level of nesting. */
 const uniqueItemsWork = 1000
+/** For each `multipleOf`: half a microsecond for a number, which has two characters at least. */
+const multipleOfWork = 250
 
 /** JSON Schema (contract v2 §6.6) of drafts 4 to 2020-12, on ajv: values are checked when written, not when read. */
 export function createJsonSchemaCompiler(limits: SchemaLimits, guard: WorkGuard): SchemaCompiler {
@@ -58,7 +39,6 @@ class JsonSchemaCodec implements SchemaCodec {
   readonly recordName: string | null
   readonly #source: SchemaSource
   readonly #guard: WorkGuard
-  readonly #chars: number
   #compiled: Compiled | undefined
 
   constructor(source: SchemaSource, limits: SchemaLimits, guard: WorkGuard) {
@@ -66,7 +46,6 @@ class JsonSchemaCodec implements SchemaCodec {
     this.#guard = guard
     const schema = parsed(source.text, limits)
     for (const { text } of source.references) parsed(text, limits)
-    this.#chars = source.references.reduce((sum, { text }) => sum + text.length, source.text.length)
     this.recordName = isJsonObject(schema) && typeof schema['title'] === 'string' ? schema['title'] : null
   }
 
@@ -87,20 +66,20 @@ class JsonSchemaCodec implements SchemaCodec {
   }
 
   #violation(value: unknown, chars: number): ErrorObject | undefined {
-    const { validate, patternWeight, comparesItems } = this.#ready()
+    const { validate, patternWeight, comparesItems, multiples } = this.#ready()
+    const keywordWork = Math.max(
+      patternWeight * patternCost,
+      comparesItems ? uniqueItemsWork : 0,
+      multiples * multipleOfWork,
+    )
     try {
-      const costPerChar = Math.max(
-        this.#chars,
-        patternWeight * patternCost,
-        comparesItems ? uniqueItemsWork : 0,
-      )
-      if (chars * costPerChar <= unguardedWork) return violationOf(validate, value, unguardedSteps)
+      return violationOf(validate, value, new LimitedSteps(value, chars, keywordWork))
     } catch (error) {
-      // Schemas that call each other can make a check of any length: it is begun anew under the guard.
-      if (!(error instanceof TooManySteps)) throw refusedValue(error)
+      // It is begun anew under the guard.
+      if (!(error instanceof TooMuchWork)) throw refusedValue(error)
     }
     try {
-      return this.#guard.run(() => violationOf(validate, value, Number.POSITIVE_INFINITY))
+      return this.#guard.run(() => violationOf(validate, value, unlimitedSteps))
     } catch (error) {
       throw refusedValue(error)
     }
@@ -117,10 +96,12 @@ interface Compiled {
   /** See LinearPatterns. */
   readonly patternWeight: number
   readonly comparesItems: boolean
+  /** How many `multipleOf` the texts have. */
+  readonly multiples: number
 }
 
-function violationOf(validate: ValidateFunction, value: unknown, stepsMax: number): ErrorObject | undefined {
-  return validate.call(new Steps(stepsMax), value) ? undefined : validate.errors?.[0]
+function violationOf(validate: ValidateFunction, value: unknown, steps: Steps): ErrorObject | undefined {
+  return validate.call(steps, value) ? undefined : validate.errors?.[0]
 }
 
 function refusedValue(error: unknown): unknown {
@@ -179,7 +160,7 @@ function compile({ text, references }: SchemaSource): Compiled {
     inlineRefs: false,
     passContext: true,
     // ajv's optimizer takes time by the square of the schema's size, and gains little.
-    code: { regExp: patterns.engine, process: countCalls, optimize: false },
+    code: { regExp: patterns.engine, process: withinBounds, optimize: false },
   })
   replaceKeywords(ajv)
   const root = inWordsOf(common, draft, schema)
@@ -197,14 +178,22 @@ function compile({ text, references }: SchemaSource): Compiled {
     validate,
     patternWeight: patterns.weight(texts),
     comparesItems: texts.includes('"uniqueItems"'),
+    multiples: texts.split('"multipleOf"').length - 1,
   }
 }
 
 const refersToDraft = /"\$ref"\s*:\s*"https?:\/\/json-schema\.org/
 
-/** Makes each generated function begin with `this.step()`; ajv passes its context, a Steps, on through every `$ref`. */
-function countCalls(code: string): string {
-  return code.replace(/(function validate\d*\([\s\S]*?\}=\{\}\)\{)/, '$1this.step();')
+/**
+ * Makes each generated function begin with `this.step(…)`; ajv passes its context, the Steps, on through every `$ref`.
+ * And of the errors of a schema that was called only the first is added to others: a list of all of them, made anew at
+ * each call, takes time by the square of their number, and only the first of all is shown.
+ */
+function withinBounds(code: string, called?: { readonly schema: unknown }): string {
+  const chars = JSON.stringify(called?.schema)?.length ?? 0
+  return code
+    .replace(/function validate\d*\([\s\S]*?\}=\{\}\)\{/, head => `${head}this.step(data,${chars});`)
+    .replace(/(?<=null \? ([\w.]+) : )vErrors\.concat\(\1\)/g, '(vErrors.push($1[0]), vErrors)')
 }
 
 function addReferences(
