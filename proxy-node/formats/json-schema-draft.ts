@@ -2,29 +2,40 @@ import { Ajv, type Options } from 'ajv'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { isJsonObject } from './exact-json.ts'
+import {
+  type CheckedFormats,
+  formatsOfDraft4,
+  formatsOfDraft6,
+  formatsOfDraft7,
+} from './json-schema-formats.ts'
 
 export interface Draft {
   /** Of the words of two drafts, those of the larger number are spoken when both are in one schema. */
   readonly age: number
   readonly create: (options: Options) => Ajv
-  /** Up to draft 7 a format is checked; from 2019-09 on it only describes, as those drafts say. */
-  readonly checksFormats: boolean
+  /** Up to draft 7 formats are checked; from 2019-09 on they only describe, as those drafts say. */
+  readonly formats: CheckedFormats
   /** The schema in words that ajv knows: draft 4 spells some keywords in another way. */
   readonly modern: (schema: unknown) => unknown
 }
 
-const upTo7: Draft = {
+const draft7: Draft = {
   age: 7,
-  create: options => new Ajv(options),
-  checksFormats: true,
-  modern: withoutForeignWords,
+  create: options => new Ajv({ ...options, ignoreKeywordsWithRef: true }),
+  formats: formatsOfDraft7,
+  modern: schema => mapSchemas(withoutForeignWords(schema), withoutTypeBesideRef),
 }
-const draft4: Draft = { ...upTo7, modern: schema => withoutForeignWords(fromDraft4(schema)) }
+const draft6: Draft = { ...draft7, formats: formatsOfDraft6 }
+const draft4: Draft = {
+  ...draft7,
+  formats: formatsOfDraft4,
+  modern: schema => draft7.modern(fromDraft4(schema)),
+}
 const draft2019: Draft = {
-  ...upTo7,
   age: 2019,
   create: options => new Ajv2019(options),
-  checksFormats: false,
+  formats: {},
+  modern: withoutForeignWords,
 }
 const draft2020: Draft = { ...draft2019, age: 2020, create: options => new Ajv2020(options) }
 
@@ -35,18 +46,20 @@ export function commonDraft(drafts: readonly [Draft, ...Draft[]]): Draft {
 
 /** A schema of the draft `own`, in the words of the draft `common`, which is not older. */
 export function inWordsOf(common: Draft, own: Draft, schema: unknown): unknown {
-  const modern = own.modern(schema)
+  const inItsWords = own.modern(schema)
+  const modern = common.age > 7 && own.age <= 7 ? mapSchemas(inItsWords, nothingBesideRef) : inItsWords
   return common.age >= 2020 && own.age < 2020 ? mapSchemas(modern, prefixedItems) : modern
 }
 
 /** The draft that `$schema` names; without it, or with another, draft 7, as the registry's own default. */
 export function draftOf(schema: unknown): Draft {
   const uri = isJsonObject(schema) ? schema['$schema'] : undefined
-  if (typeof uri !== 'string') return upTo7
+  if (typeof uri !== 'string') return draft7
   if (uri.includes('draft-04')) return draft4
+  if (uri.includes('draft-06')) return draft6
   if (uri.includes('2019-09')) return draft2019
   if (uri.includes('2020-12')) return draft2020
-  return upTo7
+  return draft7
 }
 
 /** Keywords whose values are data, not schemas. */
@@ -130,6 +143,25 @@ function withoutForeignWords(schema: unknown): unknown {
     const { nullable: _nullable, ...rest } = object
     return rest
   })
+}
+
+/**
+ * Up to draft 7 a `$ref` stands alone: keywords beside it are passed over, also by ajv if it is told so, except for
+ * these two. The others are kept, for a `$ref` may point into them.
+ */
+function withoutTypeBesideRef(schema: JsonObject): JsonObject {
+  if (typeof schema['$ref'] !== 'string') return schema
+  const { type: _type, nullable: _nullable, ...rest } = schema
+  return rest
+}
+
+/** What may stand beside a `$ref` of draft 7 in a later draft without a meaning for the value. */
+const besideRef = new Set(['$ref', '$id', '$schema', 'definitions', '$defs'])
+
+/** From 2019-09 on keywords beside a `$ref` count. */
+function nothingBesideRef(schema: JsonObject): JsonObject {
+  if (typeof schema['$ref'] !== 'string') return schema
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => besideRef.has(key)))
 }
 
 /** A list of schemas in `items` is `prefixItems` from 2020-12 on, and what was `additionalItems` is `items`. */

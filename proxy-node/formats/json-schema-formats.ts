@@ -1,19 +1,45 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
+/** The values of `format` that are checked, each with its check; any other only describes. */
+export type CheckedFormats = Readonly<Record<string, (text: string) => boolean>>
+
 /**
- * The values of `format` that are checked, by RFC 3339, 1123, 3986 and 5321 as far as each can be told apart in
- * one pass; any other value only describes. None of them backtracks.
+ * By RFC 3339, 1123, 3986, 5321 and 6901, as far as each can be told apart in one pass: none of them backtracks. Each
+ * draft has those that the original's validator checks for it.
  */
-export const checkedFormats: Readonly<Record<string, (text: string) => boolean>> = {
-  date: isDate,
-  time: isTime,
+export const formatsOfDraft4: CheckedFormats = {
   'date-time': text =>
     (text[10] === 'T' || text[10] === 't') && isDate(text.slice(0, 10)) && isTime(text.slice(11)),
   email: text => text.length <= 320 && /^[^\s@]+@[^\s@]+$/.test(text),
   hostname: text => text.length <= 253 && text.split('.').every(isHostLabel),
   ipv4: isIPv4,
   ipv6: text => isIPv6(text) && !text.includes('%'),
-  uri: text => /^[a-z][a-z0-9+.-]*:[^\s<>"{}|\\^`]*$/i.test(text),
+  uri: isUriReference,
+}
+
+export const formatsOfDraft6: CheckedFormats = {
+  ...formatsOfDraft4,
+  uri: text => /^[a-z][a-z0-9+.-]*:/i.test(text) && isUriReference(text),
+  'uri-reference': isUriReference,
+  'json-pointer': isJsonPointer,
+}
+
+export const formatsOfDraft7: CheckedFormats = {
+  ...formatsOfDraft6,
+  date: isDate,
+  time: isTime,
+  'relative-json-pointer': text => {
+    const [up] = /^(?:0|[1-9]\d*)/.exec(text) ?? []
+    return up !== undefined && (text.slice(up.length) === '#' || isJsonPointer(text.slice(up.length)))
+  },
+}
+
+function isUriReference(text: string): boolean {
+  return /^[^\s<>"{}|\\^`]*$/.test(text)
+}
+
+function isJsonPointer(text: string): boolean {
+  return text === '' || (text.startsWith('/') && !/~(?![01])/.test(text))
 }
 
 function isDate(text: string): boolean {

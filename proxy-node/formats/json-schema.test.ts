@@ -239,6 +239,17 @@ describe('JSON Schema drafts', () => {
   })
 
   test.each([
+    ['draft-04', 'date', 'x'],
+    ['draft-04', 'uri', 'a/b#c'],
+    ['draft-04', 'json-pointer', 'x'],
+    ['draft-06', 'time', 'x'],
+    ['draft-06', 'relative-json-pointer', 'x'],
+    ['draft-07', 'regex', '('],
+  ])('%s does not check the format %s', (named, format, value) => {
+    expect(encoded(codecOf({ ...draft(named), format }), value)).toBe(JSON.stringify(value))
+  })
+
+  test.each([
     ['date-time', '2024-02-29T23:59:60.5+02:00', '2024-02-29 23:59:60Z'],
     ['time', '00:00:00Z', '24:00:00Z'],
     ['email', 'a@b', 'a@b@c'],
@@ -246,6 +257,12 @@ describe('JSON Schema drafts', () => {
     ['ipv4', '127.0.0.1', '256.0.0.1'],
     ['ipv6', '::1', '1::2::3'],
     ['uri', 'urn:a', 'no uri'],
+    ['uri', 'a:b', 'a/b'],
+    ['uri-reference', 'a/b#c', 'a b'],
+    ['json-pointer', '', 'a'],
+    ['json-pointer', '/a~1b//c d', '/a~2'],
+    ['relative-json-pointer', '0#', '01'],
+    ['relative-json-pointer', '12/a', '1a'],
   ])('format %s takes %s and not %s', (format, good, bad) => {
     expect(encoded(codecOf({ format }), good)).toBe(JSON.stringify(good))
     expect(() => encoded(codecOf({ format }), bad)).toThrow(badRequest(expect.any(String)))
@@ -281,6 +298,63 @@ describe('JSON Schema references', () => {
     const codec = codecOf({ ...named, properties: { next: { $ref: '#' } }, additionalProperties: false })
     expect(encoded(codec, { next: { next: {} } })).toBe('{"next":{"next":{}}}')
     expect(() => encoded(codec, { next: { x: 1 } })).toThrow(badRequest(expect.stringContaining('#/next')))
+  })
+
+  describe.each(['draft-04', 'draft-06', 'draft-07'])('keywords beside a $ref mean nothing to %s', name => {
+    const text = { type: 'string' }
+
+    test.each([
+      ['a limit', { p: { $ref: '#/definitions/text', maxLength: 1 } }, 'abc', 1],
+      ['another type', { p: { $ref: '#/definitions/text', type: 'integer', nullable: 1 } }, 'abc', 1],
+      ['one that is wrong', { p: { $ref: '#/definitions/text', type: 'foo', minimum: 'x' } }, 'abc', 1],
+      ['closed', { p: { $ref: '#/definitions/open', additionalProperties: false } }, { x: 'a' }, { x: 1 }],
+      [
+        'definitions of its own',
+        { p: { $ref: '#/properties/p/definitions/a', definitions: { a: text } } },
+        'a',
+        1,
+      ],
+      [
+        'what it points into',
+        { p: { $ref: '#/properties/p/properties/a', properties: { a: text } } },
+        'a',
+        1,
+      ],
+    ])('%s', (_, properties, good, bad) => {
+      const definitions = { text, open: { type: 'object', properties: { x: text } } }
+      const codec = codecOf({ ...draft(name), definitions, properties })
+      expect(encoded(codec, { p: good })).toBe(JSON.stringify({ p: good }))
+      expect(() => encoded(codec, { p: bad })).toThrow(badRequest(expect.stringContaining('#/p')))
+    })
+
+    test('at the top', () => {
+      const codec = codecOf({ ...draft(name), $ref: '#/a', type: 'object', required: ['x'], a: text })
+      expect(encoded(codec, 'abc')).toBe('"abc"')
+      expect(() => encoded(codec, { x: 1 })).toThrow(badRequest(expect.stringContaining('String')))
+    })
+
+    test('a property may be called $ref, and an enum may have what looks like one', () => {
+      const value = { $ref: 'a', type: 'b' }
+      const codec = codecOf({ ...draft(name), properties: { $ref: text, type: text }, enum: [value] })
+      expect(encoded(codec, value)).toBe(JSON.stringify(value))
+      expect(() => encoded(codec, { $ref: 1, type: 'b' })).toThrow(badRequest(expect.any(String)))
+      expect(() => encoded(codec, { $ref: 'a' })).toThrow(badRequest(expect.any(String)))
+    })
+
+    test('also where a later draft refers to it', () => {
+      const older = { ...draft(name), definitions: { text }, $ref: '#/definitions/text', maxLength: 1 }
+      const codec = codecOf(
+        { ...draft2020, properties: { p: { $ref: 'older.json' } } },
+        { 'older.json': older },
+      )
+      expect(encoded(codec, { p: 'abc' })).toBe('{"p":"abc"}')
+      expect(() => encoded(codec, { p: 1 })).toThrow(badRequest(expect.stringContaining('#/p')))
+    })
+  })
+
+  test('keywords beside a $ref count from 2019-09 on', () => {
+    const codec = codecOf({ ...draft2020, $ref: '#/$defs/a', maxLength: 1, $defs: { a: { type: 'string' } } })
+    expect(() => encoded(codec, 'abc')).toThrow(badRequest(expect.any(String)))
   })
 
   test('to the draft itself', () => {

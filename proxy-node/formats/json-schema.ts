@@ -13,7 +13,6 @@ import {
 } from './format.ts'
 import { commonDraft, draftOf, inWordsOf } from './json-schema-draft.ts'
 import { violationText } from './json-schema-errors.ts'
-import { checkedFormats } from './json-schema-formats.ts'
 import { replaceKeywords } from './json-schema-keywords.ts'
 import { LinearPatterns } from './json-schema-patterns.ts'
 import { LimitedSteps, type Steps, TooMuchWork, unlimitedSteps } from './json-schema-work.ts'
@@ -152,8 +151,7 @@ function compile({ text, references }: SchemaSource): Compiled {
     validateSchema: false,
     // A `$ref` to the drafts' own schemas is rare, and they are large.
     meta: refersToDraft.test(text),
-    validateFormats: draft.checksFormats,
-    formats: { ...checkedFormats },
+    formats: { ...draft.formats },
     // A required "toString" is not there only because every object inherits one.
     ownProperties: true,
     // Inlining would let a schema of a few lines grow into code without end.
