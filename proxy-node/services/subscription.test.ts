@@ -63,9 +63,11 @@ function subscribing(commit: (offsets: readonly CommittedOffset[]) => Promise<vo
     ['u', metadata('u')],
     ['__internal', metadata('__internal', true)],
   ])
+  const asked = { about: (_name: string): Promise<void> => Promise.resolve() }
   const cluster = {
     cachedTopic: () => undefined,
     topic: async (name: string) => {
+      await asked.about(name)
       const found = topics.get(name)
       if (found instanceof KafkaError) throw found
       return found
@@ -130,7 +132,7 @@ function subscribing(commit: (offsets: readonly CommittedOffset[]) => Promise<vo
     onMemberId: () => events.push(`member ${subscription.memberId}`),
     onFenced: () => events.push('fenced'),
   })
-  return { subscription, memberships, positions, resolver, events, committed, topics }
+  return { subscription, memberships, positions, resolver, events, committed, topics, asked }
 }
 
 async function settledPositions({ positions, resolver }: ReturnType<typeof subscribing>): Promise<void> {
@@ -189,6 +191,26 @@ describe('Subscription', () => {
     subscription.topicsListed(['t', 'u', 'v'])
     expect(memberships[0]?.topics).toEqual(['t', 'u', 'v'])
   })
+
+  test.each([false, true])(
+    'a listing that comes while its topics are looked up counts (member: %s)',
+    async member => {
+      const { subscription, memberships, asked } = subscribing()
+      if (member) await subscription.subscribePattern(compileTopicPattern('t'))
+      const pending = Promise.withResolvers<void>()
+      const begun = Promise.withResolvers<void>()
+      asked.about = () => {
+        begun.resolve()
+        return pending.promise
+      }
+      const subscribed = subscription.subscribePattern(compileTopicPattern('.'))
+      await begun.promise
+      subscription.topicsListed(['t', 'u', 'v'])
+      pending.resolve()
+      await subscribed
+      expect(memberships.map(({ topics }) => topics)).toEqual([['t', 'u', 'v']])
+    },
+  )
 
   test('a forbidden topic is the problem of reads, until it is allowed', async () => {
     const { subscription, topics } = subscribing()

@@ -104,7 +104,7 @@ export class Subscription {
   async subscribe(topics: readonly string[]): Promise<void> {
     if (this.#state.kind === 'pattern' || this.#state.kind === 'assigned') throw exclusive()
     this.#state = { kind: 'topics', topics }
-    await this.#member(topics.filter(isTopicName))
+    await this.#member()
   }
 
   /**
@@ -123,7 +123,7 @@ export class Subscription {
     }
     const topics = pattern.matching(names)
     this.#state = { kind: 'pattern', pattern, topics }
-    await this.#member(topics)
+    await this.#member()
   }
 
   /** Takes a new listing of the topics (without internal ones), if a pattern is subscribed. */
@@ -247,7 +247,7 @@ export class Subscription {
     if (this.#checks.problem !== undefined) await this.#checks.running
   }
 
-  async #member(topics: readonly string[]): Promise<void> {
+  async #member(): Promise<void> {
     const { settings, closed, clock } = this.#deps
     this.#checks.clear()
     this.#checks.start(this.#names(), this.#deps.settings.autoCreateTopics)
@@ -256,6 +256,8 @@ export class Subscription {
     if (this.#checks.running !== undefined)
       await waitAtMost(this.#checks.running, settings.subscriptionWaitMs / 2, clock, closed)
     closed.throwIfAborted()
+    // As they are by now: a listing that came meanwhile has changed what a pattern matches.
+    const topics = this.topics.filter(isTopicName)
     if (this.#membership === undefined) this.#join(topics)
     else this.#setTopics(topics)
   }
