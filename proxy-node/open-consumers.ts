@@ -14,6 +14,7 @@ import type { KafkaConsumers } from './ports/kafka-consumer.ts'
 import type { PlacementClaims } from './ports/placements.ts'
 import { consumerSettings } from './services/consumer-settings.ts'
 import { Instances } from './services/instances.ts'
+import { PatternMatcher } from './services/pattern-matcher.ts'
 import { ReadBudget } from './services/read-budget.ts'
 import type { RecordSchemas } from './services/record-renderer.ts'
 import { Successors } from './services/successors.ts'
@@ -49,6 +50,7 @@ export function openConsumers(loaded: LoadedProxyNodeSettings, deps: ConsumerDep
     settings,
     memory,
     permits,
+    patterns: new PatternMatcher(deps.clock),
     successors: openSuccessors(loaded.settings, deps),
     processId: loaded.settings['id'],
   })

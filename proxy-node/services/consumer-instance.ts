@@ -229,9 +229,9 @@ export class ConsumerInstance {
     this.#parts.reads.reported(readId, delivered)
   }
 
-  /** Takes a new listing of the topics that are not internal. */
-  topicsListed(names: readonly string[]): void {
-    this.#parts.subscription.topicsListed(names)
+  /** Takes a new listing of the topics that are not internal. @throws InstanceGone. */
+  topicsListed(names: readonly string[]): Promise<void> {
+    return this.#parts.subscription.topicsListed(names)
   }
 
   /**

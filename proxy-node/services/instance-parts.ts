@@ -14,6 +14,7 @@ import { InstanceGone } from './instance-gone.ts'
 import { InstanceReads } from './instance-reads.ts'
 import type { InstanceSettings } from './instance-settings.ts'
 import { type ResumeSpec, renderSpec, type UnconfirmedRead } from './instance-spec.ts'
+import type { PatternMatcher } from './pattern-matcher.ts'
 import { PositionResolver } from './position-resolver.ts'
 import { Positions } from './positions.ts'
 import type { ReadBudget } from './read-budget.ts'
@@ -33,6 +34,7 @@ export interface InstanceDeps {
   readonly memory: ReadBudget
   /** `consumer.threads`. */
   readonly permits: ReadBudget
+  readonly patterns: PatternMatcher
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Pick<Metrics<ProxyNodeMetric>, 'count'>

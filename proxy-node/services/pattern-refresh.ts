@@ -5,7 +5,7 @@ import type { KafkaCluster } from '../ports/kafka-cluster.ts'
 /** An instance to which new topics may matter. */
 interface Subscriber {
   readonly hasPattern: boolean
-  topicsListed(names: readonly string[]): void
+  topicsListed(names: readonly string[]): Promise<void>
 }
 
 export interface PatternRefreshDeps {
@@ -45,7 +45,8 @@ export class PatternRefresh {
     try {
       const listed = await this.#deps.cluster.topics()
       const names = listed.filter(topic => !topic.internal).map(topic => topic.name)
-      for (const subscriber of withPattern) subscriber.topicsListed(names)
+      // One that is closed meanwhile needs it no more.
+      await Promise.allSettled(withPattern.map(subscriber => subscriber.topicsListed(names)))
     } catch (error) {
       this.#deps.log.info({ err: error }, 'topics cannot be listed now; patterns match what they matched')
     }

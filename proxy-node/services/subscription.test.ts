@@ -7,6 +7,7 @@ import { KafkaError } from '../ports/kafka-error.ts'
 import { Changes } from './changes.ts'
 import { Commits } from './commits.ts'
 import type { ConsumerSettings } from './consumer-settings.ts'
+import { PatternMatcher } from './pattern-matcher.ts'
 import { PositionResolver } from './position-resolver.ts'
 import { Positions } from './positions.ts'
 import { Subscription } from './subscription.ts'
@@ -121,18 +122,20 @@ function subscribing(commit: (offsets: readonly CommittedOffset[]) => Promise<vo
     rebalanceTimeoutMs: 50,
     instanceCloseTimeoutMs: 50,
   }
+  const patterns = new PatternMatcher(systemClock)
   const subscription = new Subscription({
     ...shared,
     consumers,
     groupInstanceId: 'i',
     autoCommit: true,
     resolver,
+    patterns,
     commits,
     settings: settings as ConsumerSettings,
     onMemberId: () => events.push(`member ${subscription.memberId}`),
     onFenced: () => events.push('fenced'),
   })
-  return { subscription, memberships, positions, resolver, events, committed, topics, asked }
+  return { subscription, memberships, positions, resolver, events, committed, topics, asked, patterns }
 }
 
 async function settledPositions({ positions, resolver }: ReturnType<typeof subscribing>): Promise<void> {
@@ -188,8 +191,22 @@ describe('Subscription', () => {
     const { subscription, memberships } = subscribing()
     await subscription.subscribePattern(compileTopicPattern('.*'))
     expect(subscription.topics).toEqual(['t', 'u'])
-    subscription.topicsListed(['t', 'u', 'v'])
+    await subscription.topicsListed(['t', 'u', 'v'])
     expect(memberships[0]?.topics).toEqual(['t', 'u', 'v'])
+  })
+
+  test('a listing for a pattern that is not subscribed any more counts for nothing', async () => {
+    const { subscription, memberships, patterns } = subscribing()
+    await subscription.subscribePattern(compileTopicPattern('.'))
+    const matched = Promise.withResolvers<string[]>()
+    patterns.matching = () => matched.promise
+    const listed = subscription.topicsListed(['t', 'u', 'v'])
+    await subscription.unsubscribe()
+    await subscription.subscribe(['u'])
+    matched.resolve(['t', 'u', 'v'])
+    await listed
+    expect(subscription.topics).toEqual(['u'])
+    expect(memberships.map(({ topics }) => topics)).toEqual([['t', 'u'], ['u']])
   })
 
   test.each([false, true])(
@@ -205,7 +222,7 @@ describe('Subscription', () => {
       }
       const subscribed = subscription.subscribePattern(compileTopicPattern('.'))
       await begun.promise
-      subscription.topicsListed(['t', 'u', 'v'])
+      await subscription.topicsListed(['t', 'u', 'v'])
       pending.resolve()
       await subscribed
       expect(memberships.map(({ topics }) => topics)).toEqual([['t', 'u', 'v']])

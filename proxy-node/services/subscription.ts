@@ -13,6 +13,7 @@ import { waitAtMost } from './bounded-wait.ts'
 import type { Changes } from './changes.ts'
 import type { Commits } from './commits.ts'
 import type { ConsumerSettings } from './consumer-settings.ts'
+import type { PatternMatcher } from './pattern-matcher.ts'
 import type { PositionResolver } from './position-resolver.ts'
 import type { Positions } from './positions.ts'
 import type { RecordedSubscription } from './recorded-instance.ts'
@@ -34,6 +35,7 @@ export interface SubscriptionDeps {
   readonly cluster: Pick<KafkaCluster, 'cachedTopic' | 'topic' | 'topics'>
   readonly positions: Positions
   readonly resolver: PositionResolver
+  readonly patterns: PatternMatcher
   readonly commits: Commits
   readonly changes: Changes
   readonly settings: ConsumerSettings
@@ -121,17 +123,23 @@ export class Subscription {
       // The next listing tells: subscribing does not fail because Kafka is away (contract v2 §2.11).
       this.#deps.log.info({ group: this.#deps.group, err: error }, 'topics cannot be listed now')
     }
-    const topics = pattern.matching(names)
+    const topics = await this.#deps.patterns.matching(pattern, names, this.#deps.closed)
     this.#state = { kind: 'pattern', pattern, topics }
     await this.#member()
   }
 
-  /** Takes a new listing of the topics (without internal ones), if a pattern is subscribed. */
-  topicsListed(names: readonly string[]): void {
-    if (this.#state.kind !== 'pattern') return
-    const topics = this.#state.pattern.matching(names)
-    if (topics.join() === this.#state.topics.join()) return
-    this.#state = { ...this.#state, topics }
+  /**
+   * Takes a new listing of the topics (without internal ones), if a pattern is subscribed.
+   * @throws the reason why the instance was closed meanwhile.
+   */
+  async topicsListed(names: readonly string[]): Promise<void> {
+    const state = this.#state
+    if (state.kind !== 'pattern') return
+    const topics = await this.#deps.patterns.matching(state.pattern, names, this.#deps.closed)
+    // Unsubscribed, or subscribed anew with a listing of its own.
+    if (this.#state !== state) return
+    if (topics.join() === state.topics.join()) return
+    this.#state = { ...state, topics }
     this.#setTopics(topics)
   }
 

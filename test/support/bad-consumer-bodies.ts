@@ -152,6 +152,7 @@ function subscription({ topic }: BadRequestSubjects): readonly Row[] {
     ['a pattern that looks ahead', '{"topic_pattern":"(?=a)b"}', pattern],
     ['a pattern of 1,001 characters', JSON.stringify({ topic_pattern: 'a'.repeat(1001) }), pattern],
     ['a pattern that repeats too often', '{"topic_pattern":"(a{1000}){1000}"}', pattern],
+    ['a pattern that repeats too much', JSON.stringify({ topic_pattern: '.{0,999}'.repeat(111) }), pattern],
     [
       'an unknown field',
       JSON.stringify({ topics: [topic], topicPattern: 'x' }),
