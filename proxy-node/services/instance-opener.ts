@@ -91,18 +91,32 @@ export class InstanceOpener {
     const recorded = parseRecordedInstance({ key: placement.key, spec })
     if (recorded === undefined) {
       log.warn({ ...ref }, 'an instance cannot be taken over: what is recorded of it is not complete')
-      await this.#removeDeadMember(placement)
-      await placement.release('owner-lost')
-      throw new NotTaken('gone')
+      return this.#giveUp(placement)
     }
     if (isStopped()) {
       await placement.handBack(spec)
       throw new RestError('draining')
     }
-    const instance = await this.#instance(ref, recorded.settings, placement)
-    instance.resume(recorded)
+    let instance: ConsumerInstance | undefined
+    try {
+      instance = await this.#instance(ref, recorded.settings, placement)
+      instance.resume(recorded)
+    } catch (error) {
+      // Another version may have recorded what this one refuses. Held without an instance it would block its name.
+      log.warn({ ...ref, err: error }, 'an instance cannot be taken over: it cannot go on as it was recorded')
+      return this.#giveUp(placement, instance)
+    }
     log.info({ ...ref, from: request.replaces.node }, 'took a consumer instance over')
     return instance
+  }
+
+  /** Nobody can go on with what was claimed. @throws NotTaken, always. */
+  async #giveUp(placement: HeldPlacement, instance?: ConsumerInstance): Promise<never> {
+    await this.#removeDeadMember(placement)
+    // Closing releases it too.
+    if (instance === undefined) await placement.release('owner-lost')
+    else await instance.close('owner-lost')
+    throw new NotTaken('gone')
   }
 
   async #instance(
