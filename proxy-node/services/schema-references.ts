@@ -15,13 +15,16 @@ interface Walk {
   readonly limits: ReferenceLimits
   readonly type: string
   readonly signal: AbortSignal | undefined
-  /** By name and version of a subject; a Map keeps the order in which they were finished. */
-  readonly done: Map<string, SchemaReferenceSource>
+  /** The names met so far. A text can say a name only once, whichever versions stand behind it. */
+  readonly names: Set<string>
+  /** In the order in which they were finished. */
+  readonly done: SchemaReferenceSource[]
   chars: number
 }
 
 /**
- * Fetches all that a schema refers to, those that others refer to first, each once.
+ * Fetches all that a schema refers to, those that others refer to first, each name once: where two ways lead to two
+ * versions under one name, the first one met counts, depth first, as in Confluent's own clients.
  * @throws SchemaRefused for a cycle or beyond a limit, RegistryError when one cannot be fetched.
  */
 export async function loadReferences(
@@ -36,11 +39,12 @@ export async function loadReferences(
     limits,
     type: schema.type,
     signal,
-    done: new Map(),
+    names: new Set(),
+    done: [],
     chars: schema.text.length,
   }
   await visit(schema, [], walk)
-  return [...walk.done.values()]
+  return walk.done
 }
 
 /** `path` is what led here: meeting one of it again is a cycle. */
@@ -52,8 +56,8 @@ async function visit(schema: RegistrySchema, path: readonly string[], walk: Walk
   for (const { name, subject, version } of schema.references) {
     const place = JSON.stringify([subject, version])
     if (path.includes(place)) throw new SchemaRefused(`the schema's references go in a circle at ${subject}`)
-    const key = JSON.stringify([name, subject, version])
-    if (walk.done.has(key)) continue
+    if (walk.names.has(name)) continue
+    walk.names.add(name)
     const { schema: referred } = await walk.registry.schemaVersion(subject, version, walk.signal)
     if (referred.type !== walk.type) {
       throw new SchemaRefused(`the schema of type ${walk.type} refers to ${subject} of type ${referred.type}`)
@@ -65,9 +69,9 @@ async function visit(schema: RegistrySchema, path: readonly string[], walk: Walk
       )
     }
     await visit(referred, [...path, place], walk)
-    if (walk.done.size >= limits.referencesMax) {
+    if (walk.done.length >= limits.referencesMax) {
       throw new SchemaRefused(`the schema refers to more than ${limits.referencesMax} others`)
     }
-    walk.done.set(key, { name, text: referred.text })
+    walk.done.push({ name, text: referred.text })
   }
 }

@@ -104,6 +104,56 @@ describe('references', () => {
     await expect(open().load(7)).rejects.toThrow(detail)
   })
 
+  test.each([
+    [
+      'AVRO',
+      [
+        ['D', record('D', 'C')],
+        ['B', record('B', 'C')],
+        ['C', record('C', 'int')],
+        ['C', record('C', 'string')],
+      ],
+      record('A', 'B', 'D'),
+      Buffer.of(2, 4),
+      '{"f0":{"f0":{"f0":1}},"f1":{"f0":{"f0":2}}}',
+    ],
+    [
+      'PROTOBUF',
+      [
+        ['D', 'syntax = "proto3"; import "C"; message D { C c = 1; }'],
+        ['B', 'syntax = "proto3"; import "C"; message B { C c = 1; }'],
+        ['C', 'syntax = "proto3"; message C { int32 i = 1; }'],
+        ['C', 'syntax = "proto3"; message C { string i = 1; }'],
+      ],
+      'syntax = "proto3"; import "B"; import "D"; message A { B b = 1; D d = 2; }',
+      Buffer.of(0, 10, 4, 10, 2, 8, 1, 18, 4, 10, 2, 8, 2),
+      '{"b":{"c":{"i":1}},"d":{"c":{"i":2}}}',
+    ],
+  ])(
+    '%s: of two versions under one name, the one that is met first counts',
+    async (type, texts, text, bytes, json) => {
+      for (const [subject = '', referred = ''] of texts) {
+        const version = { B: 1, D: 2 }[subject]
+        registry.add(
+          subject,
+          referred,
+          version === undefined ? [] : [{ name: 'C', subject: 'C', version }],
+          type,
+        )
+      }
+      registry.byId.set(7, { type, text, references: [reference('B'), reference('D')] })
+      expect((await open().load(7)).codec.decode(bytes)).toBe(json)
+      expect(registry.calls).not.toContain('version C 2')
+    },
+  )
+
+  test('the first counts also when the second is met under it', async () => {
+    registry.add('C', record('C', 'int'), [{ name: 'C', subject: 'C', version: 2 }])
+    registry.add('C', record('C', 'string'))
+    registry.byId.set(7, { type: 'AVRO', text: record('A', 'C'), references: [reference('C')] })
+    expect((await open().load(7)).codec.decode(Buffer.of(2))).toBe('{"f0":{"f0":1}}')
+  })
+
   test('one that is not there makes the record undecodable', async () => {
     registry.byId.set(7, { type: 'AVRO', text: record('Top', 'A'), references: [reference('A')] })
     await expect(open().load(7)).rejects.toThrow(
