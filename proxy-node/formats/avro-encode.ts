@@ -3,6 +3,7 @@ import { RestError } from '../../shared/errors/rest-error.ts'
 import { symbolsOf } from './avro-skeleton.ts'
 import type { AvroWriter } from './avro-writer.ts'
 import { isJsonObject, tokenName } from './exact-json.ts'
+import { excerpt } from './excerpt.ts'
 import { latin1Text } from './latin1-text.ts'
 
 /** Writes one JSON value as the schema says. */
@@ -175,7 +176,7 @@ function fixedEncoder(size: number): AvroEncoder {
 }
 
 function bad(text: string): RestError {
-  return new RestError('badPayload', text)
+  return new RestError('badPayload', excerpt(text))
 }
 
 function mismatch(expected: string, value: unknown): RestError {

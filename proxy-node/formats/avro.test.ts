@@ -180,6 +180,18 @@ describe('Avro JSON that does not fit', () => {
     expect(() => encoded(schema, text)).toThrow(badRequest(detail))
   })
 
+  test.each([
+    [['null', 'string'], JSON.stringify({ ['x'.repeat(1_000_000)]: 1 }), 'Unknown union branch x'],
+    [{ type: 'enum', name: 'E', symbols: ['A'] }, `"${'x'.repeat(1_000_000)}"`, 'Unknown symbol in enum x'],
+    [{ ...record, fields: [{ name: 'x'.repeat(2000), type: 'int' }] }, '{}', 'Expected field name not found'],
+  ])('an error does not echo a huge value (%#)', (schema, text, start) => {
+    expect(() => encoded(schema, text)).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(new RegExp(`^Bad Request: (?=${start}).{1000}…$`)),
+      }),
+    )
+  })
+
   test('more fields than the schema has, in any order, are fine', () => {
     expect(roundTrip(record, '{"z":[1],"toString":3,"e":"A","a":2}')).toBe('{"a":2,"e":"A","toString":3}')
   })

@@ -7,7 +7,6 @@ import { avroSkeleton } from './avro-skeleton.ts'
 import { AvroWriter } from './avro-writer.ts'
 import type { WorkGuard } from './cpu-guard.ts'
 import { exactValue, tokenName } from './exact-json.ts'
-import { excerpt } from './excerpt.ts'
 import {
   type EmbeddedJson,
   type SchemaCodec,
@@ -77,7 +76,7 @@ function compiled(source: SchemaSource, limits: SchemaLimits, guard: WorkGuard) 
     })
   } catch (cause) {
     if (cause instanceof SchemaRefused || cause instanceof RestError) throw cause
-    throw new SchemaRefused(excerpt(cause instanceof Error ? cause.message : String(cause)), { cause })
+    throw new SchemaRefused(cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
 

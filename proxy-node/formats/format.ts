@@ -1,3 +1,5 @@
+import { excerpt } from './excerpt.ts'
+
 /**
  * An embedded format: how keys and values look inside JSON bodies, and how they are stored in Kafka
  * (contract v2 §6). Formats are pure: they neither read sockets nor fetch schemas; `services/schemas`
@@ -113,10 +115,10 @@ export interface SchemaCompiler {
   canonical(text: string): string
 }
 
-/** A schema text that does not parse, or goes beyond a limit. */
+/** A schema text that does not parse, or goes beyond a limit. The detail is cut: it may quote the text. */
 export class SchemaRefused extends Error {
   constructor(detail: string, options?: { cause?: unknown }) {
-    super(detail, options)
+    super(excerpt(detail), options)
     this.name = 'SchemaRefused'
   }
 }

@@ -135,7 +135,7 @@ function compiled(source: SchemaSource, guard: WorkGuard): Compiled {
     return guard.run(() => compile(source))
   } catch (cause) {
     if (cause instanceof RestError) throw cause
-    throw new SchemaRefused(excerpt(cause instanceof Error ? cause.message : String(cause)), { cause })
+    throw new SchemaRefused(cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
 

@@ -66,7 +66,7 @@ function givenFields(
     const field = model.byName.get(name)
     if (field === undefined) {
       if (name === passedOver) continue
-      throw badValue(`Cannot find field: ${name.slice(0, 200)} in message ${model.fullName}`)
+      throw badValue(`Cannot find field: ${name} in message ${model.fullName}`)
     }
     const { jsonName } = field
     if (name !== jsonName && Object.hasOwn(json, jsonName)) {

@@ -1,5 +1,6 @@
 import { RestError } from '../../shared/errors/rest-error.ts'
 import type { ByteWriter } from './byte-writer.ts'
+import { excerpt } from './excerpt.ts'
 import { doubleText, floatText } from './number-text.ts'
 import { type ProtoBudget, type ProtoReader, wireTypes } from './proto-reader.ts'
 
@@ -21,7 +22,7 @@ export interface Scalar {
 }
 
 export function badValue(text: string): RestError {
-  return new RestError('badPayload', text)
+  return new RestError('badPayload', excerpt(text))
 }
 
 /** A JSON value as error texts show it; objects are not worth their length. */
@@ -29,7 +30,7 @@ export function shown(value: unknown): string {
   if (typeof value === 'bigint') return `${value}`
   if (Array.isArray(value)) return '[…]'
   if (typeof value === 'object' && value !== null) return '{…}'
-  return JSON.stringify(value)?.slice(0, 200) ?? 'null'
+  return JSON.stringify(value) ?? 'null'
 }
 
 const isZero = (value: ScalarValue) => value === 0 || value === 0n

@@ -115,7 +115,7 @@ function encodeAny(_model: MessageModel, json: unknown, encoding: ProtoEncoding)
   const url = json['@type']
   if (typeof url !== 'string') throw badValue('Missing type url when parsing: {…}')
   const model = encoding.messages.get(url.slice(url.lastIndexOf('/') + 1))
-  if (model === undefined) throw badValue(`Cannot resolve type: ${url.slice(0, 200)}`)
+  if (model === undefined) throw badValue(`Cannot resolve type: ${url}`)
   const { writer } = encoding
   writeTag(1, wireTypes.length, writer)
   scalars.get('string')?.write(url, writer)

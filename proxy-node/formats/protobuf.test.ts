@@ -110,6 +110,18 @@ describe('Protobuf values', () => {
   })
 
   test.each([
+    ['{"%s":1}', 'Cannot find field: %'],
+    ['{"y":"%s"}', 'Not a bytes value: "%'],
+    ['{"e":"%s"}', 'Invalid enum value: "%'],
+  ])('an error does not echo a huge value: %s', (text, start) => {
+    expect(() => encoded(all, text.replace('%s', '%'.repeat(1_000_000)))).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(new RegExp(`^Bad Request: (?=${start}).{1000}…$`)),
+      }),
+    )
+  })
+
+  test.each([
     ['{"x":1}', 'Cannot find field: x in message p.M'],
     ['{"i":"a"}', 'Not an int32 value: "a"'],
     ['{"i":1.5}', 'Not an int32 value: 1.5'],

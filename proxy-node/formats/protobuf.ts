@@ -2,7 +2,6 @@ import { RestError } from '../../shared/errors/rest-error.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { WorkGuard } from './cpu-guard.ts'
 import { exactValue } from './exact-json.ts'
-import { excerpt } from './excerpt.ts'
 import {
   type SchemaCodec,
   type SchemaCompiler,
@@ -71,7 +70,7 @@ function compiled(source: SchemaSource, guard: WorkGuard) {
     return guard.run(() => modelsOf(parseProto(source)))
   } catch (cause) {
     if (cause instanceof SchemaRefused || cause instanceof RestError) throw cause
-    throw new SchemaRefused(excerpt(cause instanceof Error ? cause.message : String(cause)), { cause })
+    throw new SchemaRefused(cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
 

@@ -1,11 +1,13 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../shared/clock.ts'
 import { ScriptedRegistry } from '../../test/support/scripted-registry.ts'
 import { UndecodableRecord } from '../formats/format.ts'
 import { createSchemaCompilers } from '../formats/schema-compilers.ts'
 import { defaultSchemaLimits } from '../formats/schema-limits.ts'
+import { RegistryError } from '../ports/schema-registry.ts'
 import { SchemaCodecs } from './schema-codecs.ts'
 import { Schemas } from './schemas.ts'
+import type { SubjectNameStrategy } from './subject-names.ts'
 
 // Real registries are asked in test/integration/schema-*.test.ts; here is what they would refuse to hold.
 
@@ -19,6 +21,7 @@ function open(
   changes: Partial<
     Record<'textCharsMax' | 'referencesMax' | 'referenceDepthMax' | 'entriesMax' | 'charsMax', number>
   > = {},
+  strategy: SubjectNameStrategy = 'topic',
 ) {
   const limits = {
     textCharsMax: 10_000,
@@ -31,8 +34,8 @@ function open(
   const codecs = new SchemaCodecs(createSchemaCompilers(defaultSchemaLimits), limits, { clock: systemClock })
   return new Schemas(
     {
-      keyStrategy: 'topic',
-      valueStrategy: 'topic',
+      keyStrategy: strategy,
+      valueStrategy: strategy,
       schemasPerSubjectMax: 10,
       entriesMax: limits.entriesMax,
       charsMax: limits.charsMax,
@@ -172,6 +175,15 @@ describe('limits', () => {
   test('the error shows the start of the text only', async () => {
     await expect(open().resolve(request('{'.repeat(5000)))).rejects.toMatchObject({
       message: expect.stringMatching(/^[\s\S]{1000,1300}$/),
+    })
+  })
+
+  test('an error shows the start of a subject only', async () => {
+    const schemas = open({}, 'record')
+    const text = record('R'.repeat(5000), 'int')
+    vi.spyOn(registry, 'versions').mockRejectedValue(new RegistryError('unavailable', 'gone'))
+    await expect(schemas.resolve(request(text))).rejects.toMatchObject({
+      message: expect.stringMatching(/^[\s\S]{2000,2300}$/),
     })
   })
 

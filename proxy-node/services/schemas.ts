@@ -144,7 +144,7 @@ export class Schemas {
     const { version } = await resolving(
       () => {
         const canonical = excerpt(this.#deps.codecs.canonical(request.type, stored.text))
-        return `Error when fetching schema version. subject = ${subject}, schema = ${canonical}`
+        return `Error when fetching schema version. subject = ${excerpt(subject)}, schema = ${canonical}`
       },
       () => registry.lookup(subject, stored, signal),
     )
@@ -205,7 +205,7 @@ export class Schemas {
     signal?: AbortSignal,
   ) {
     const shown = excerpt(schema.text)
-    const attempt = `Error when registering schema. format = ${formatWords[type]}, subject = ${subject}, schema = ${shown}`
+    const attempt = `Error when registering schema. format = ${formatWords[type]}, subject = ${excerpt(subject)}, schema = ${shown}`
     try {
       return await registry.lookup(subject, schema, signal)
     } catch (error) {
@@ -228,7 +228,7 @@ export class Schemas {
       },
     )
     return resolving(
-      () => `Error when fetching schema version. subject = ${subject}, schema = ${shown}`,
+      () => `Error when fetching schema version. subject = ${excerpt(subject)}, schema = ${shown}`,
       () => registry.lookup(subject, schema, signal),
     )
   }
