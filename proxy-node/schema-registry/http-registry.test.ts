@@ -1,8 +1,16 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../../shared/clock.ts'
+import { type Clock, systemClock } from '../../shared/clock.ts'
 import { silentLogger } from '../../shared/observability/logger.ts'
+import { ManualClock } from '../../test/support/manual-clock.ts'
 import { httpRegistryOptions } from '../../test/support/schema-registry-options.ts'
 import { HttpRegistry, type HttpRegistryOptions } from './http-registry.ts'
 
@@ -33,11 +41,12 @@ async function refusing(): Promise<string> {
   return url
 }
 
-function open(urls: string[], changes: Partial<HttpRegistryOptions> = {}): HttpRegistry {
-  const registry = new HttpRegistry(httpRegistryOptions(urls, changes), {
-    clock: systemClock,
-    log: silentLogger,
-  })
+function open(
+  urls: string[],
+  changes: Partial<HttpRegistryOptions> = {},
+  clock: Clock = systemClock,
+): HttpRegistry {
+  const registry = new HttpRegistry(httpRegistryOptions(urls, changes), { clock, log: silentLogger })
   opened.push({ close: () => registry.stop() })
   return registry
 }
@@ -108,15 +117,6 @@ describe('fail-over and retries', () => {
 })
 
 describe('time', () => {
-  test('a registry that hangs ends the call in its time, and for a moment calls fail at once', async () => {
-    let calls = 0
-    const { url } = await serve(() => calls++)
-    const registry = open([url], { callTimeoutMs: 100 })
-    await expect(registry.schemaById(1)).rejects.toMatchObject({ kind: 'unavailable', status: null })
-    await expect(registry.schemaById(2)).rejects.toMatchObject({ kind: 'unavailable', status: null })
-    expect(calls).toBe(1)
-  })
-
   test('after the moment it is asked again', async () => {
     const { url, server } = await serve(answering)
     const registry = open([url], { callTimeoutMs: 100, retryWaitMs: 1 })
@@ -137,7 +137,130 @@ describe('time', () => {
   })
 })
 
+describe('a call without an answer', () => {
+  const noAnswer = { kind: 'unavailable', status: null }
+  const heldId = 99
+
+  /** Registering and `heldId` wait for the test; all else is answered by `listener`. */
+  const holding =
+    (listener: RequestListener): RequestListener =>
+    (request, response) => {
+      if (request.method !== 'POST' && !request.url?.endsWith(`/${heldId}`)) listener(request, response)
+    }
+
+  /** A call that is answered just within the time of a whole call. */
+  async function answeredLate(registry: HttpRegistry, server: Server, clock: ManualClock) {
+    const arrived = new Promise<ServerResponse>(resolve => {
+      server.on('request', ({ url }, response) => url?.endsWith(`/${heldId}`) && resolve(response))
+    })
+    const call = registry.schemaById(heldId)
+    // A call that fails at once never arrives.
+    const failure = call.then(() => Promise.reject(new Error('answered by another')))
+    const response = await Promise.race([arrived, failure])
+    await clock.advance(1400)
+    response.end(schemaJson)
+    return call
+  }
+
+  test('leaves those alone that the registry answers, though nothing else was asked meanwhile', async () => {
+    const clock = new ManualClock()
+    const { url, server } = await serve(holding(answering))
+    const registry = open([url], {}, clock)
+    const failed = expect(registry.register('s', schema)).rejects.toMatchObject(noAnswer)
+    await clock.advance(1500)
+    await failed
+    expect(await registry.schemaById(1)).toEqual(schema)
+    // An answer ends the doubt.
+    expect(await answeredLate(registry, server, clock)).toEqual(schema)
+  })
+
+  test('is no reason for doubt when the registry has answered another since it began', async () => {
+    const clock = new ManualClock()
+    const { url, server } = await serve(holding(answering))
+    const registry = open([url], {}, clock)
+    const failed = expect(registry.register('s', schema)).rejects.toMatchObject(noAnswer)
+    await clock.advance(100)
+    expect(await registry.schemaById(1)).toEqual(schema)
+    await clock.advance(1400)
+    await failed
+    expect(await answeredLate(registry, server, clock)).toEqual(schema)
+  })
+
+  test('makes those after it short for a moment, when there was no other; these do not prolong it', async () => {
+    const clock = new ManualClock()
+    const { url, server } = await serve(hanging)
+    const registry = open([url], {}, clock)
+    for (const ms of [1500, 375]) {
+      const failed = expect(registry.schemaById(1)).rejects.toMatchObject(noAnswer)
+      await clock.advance(ms)
+      await failed
+    }
+    await clock.advance(125)
+    expect(await answeredLate(registry, server, clock)).toEqual(schema)
+  })
+
+  test('makes those after it try once, where the registry can be told to be away', async () => {
+    const clock = new ManualClock()
+    let calls = 0
+    const { url } = await serve(request => {
+      calls++
+      request.socket.destroy()
+    })
+    const registry = open([url], { retriesMax: 2, retryWaitMs: 0 }, clock)
+    let over = false
+    const failed = expect(registry.schemaById(1))
+      .rejects.toMatchObject(noAnswer)
+      .finally(() => {
+        over = true
+      })
+    while (!over) {
+      await clock.advance(0)
+      await setImmediate()
+    }
+    await failed
+    expect(calls).toBe(3)
+    await expect(registry.schemaById(2)).rejects.toMatchObject(noAnswer)
+    expect(calls).toBe(4)
+  })
+
+  test.each([
+    ['longer than allowed', 'x'.repeat(100_000), { kind: 'answered', status: 200 }],
+    ['no JSON', '<html>', { kind: 'unavailable', status: 200 }],
+  ])('is not one whose answer is %s', async (_, body, error) => {
+    const clock = new ManualClock()
+    const { url, server } = await serve(holding((_request, response) => response.end(body)))
+    const registry = open([url], { answerBytesMax: 10_000, retriesMax: 0 }, clock)
+    await expect(registry.schemaById(1)).rejects.toMatchObject(error)
+    expect(await answeredLate(registry, server, clock)).toEqual(schema)
+  })
+})
+
 describe('bounds', () => {
+  test('an answer that is longer than allowed is no reason to ask again, unless its status is', async () => {
+    const statuses = [200, 404, 503]
+    let calls = 0
+    const { url } = await serve((_, response) => {
+      response.statusCode = statuses[calls++] ?? 500
+      response.end('x'.repeat(100_000))
+    })
+    const other = await serve(answering)
+    const registry = open([url, other.url], { answerBytesMax: 10_000, retryWaitMs: 1 })
+    await expect(registry.schemaById(1)).rejects.toMatchObject({
+      kind: 'answered',
+      status: 200,
+      message: 'the Schema Registry gave an answer of more than 10000 bytes',
+    })
+    await expect(registry.schemaById(1)).rejects.toMatchObject({ kind: 'answered', status: 404 })
+    expect(await registry.schemaById(1)).toEqual(schema)
+    expect(calls).toBe(3)
+  })
+
+  test('what is no JSON is asked for at the next URL', async () => {
+    const page = await serve((_, response) => response.end('<html>'))
+    const good = await serve(answering)
+    expect(await open([page.url, good.url]).schemaById(1)).toEqual(schema)
+  })
+
   test('calls under way are bounded', async () => {
     const { url } = await serve(hanging)
     const registry = open([url], { callsMax: 2, callTimeoutMs: 200 })
@@ -151,14 +274,13 @@ describe('bounds', () => {
   })
 
   test.each([
-    ['an answer without end', 'x'.repeat(100_000)],
     ['no JSON', '<html>'],
     ['no object', '5'],
     ['no schema', '{}'],
     ['a reference that is none', '{"schema":"x","references":[{}]}'],
   ])('%s is no answer', async (_, body) => {
     const { url } = await serve((_request, response) => response.end(body))
-    const registry = open([url], { answerBytesMax: 10_000, retriesMax: 0 })
+    const registry = open([url], { retriesMax: 0 })
     await expect(registry.schemaById(1)).rejects.toMatchObject({ name: 'RegistryError', kind: 'unavailable' })
   })
 })

@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { Agent, type Dispatcher, request } from 'undici'
 import type { Clock } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/observability/logger.ts'
 import type { RegistrySchema, SchemaRegistry } from '../ports/schema-registry.ts'
@@ -37,14 +37,19 @@ interface Call {
   readonly body?: string
 }
 
-/** After all URLs failed, calls fail at once for this long, so that a registry that hangs costs one wait, not many. */
-const pauseMs = 500
+/**
+ * After a call that no URL answered, the registry is in doubt for this long, or until it answers anything: calls are
+ * tried once, in a part of their time. One that hangs then costs one whole wait, not many, and one that is well but slow
+ * for one call still answers the others.
+ */
+const doubtMs = 500
+const shareInDoubt = 1 / 4
 const connectionsPerUrl = 16
 
 /**
  * The HTTP client of Confluent's registry API. Every call is safe to repeat (registering a schema twice gives the
- * same id), so an attempt that got no answer, or a 5xx, goes on to the next URL, and then around again with a growing
- * pause, all within `callTimeoutMs`.
+ * same id), so an attempt that got no answer, or one that says that the registry is busy or ill (408, 429, 5xx), goes on
+ * to the next URL, and then around again with a growing pause, all within `callTimeoutMs`.
  */
 export class HttpRegistry implements SchemaRegistry {
   readonly #options: HttpRegistryOptions
@@ -54,9 +59,9 @@ export class HttpRegistry implements SchemaRegistry {
   /** Index of the URL that answered last. */
   #preferred = 0
   #callsUnderWay = 0
-  /** Until this monotonic time calls fail with `#lastFailure`. */
-  #pausedUntil = 0
-  #lastFailure: RegistryError | undefined
+  /** In monotonic time: the last whole answer, of any status, and the end of the doubt whether there will be others. */
+  #answeredAt = Number.NEGATIVE_INFINITY
+  #inDoubtUntil = Number.NEGATIVE_INFINITY
 
   constructor(options: HttpRegistryOptions, deps: Deps) {
     if (options.urls.length === 0) throw new TypeError('a registry needs a URL')
@@ -114,23 +119,25 @@ export class HttpRegistry implements SchemaRegistry {
   }
 
   async #call(call: Call, signal: AbortSignal | undefined): Promise<Record<string, unknown>> {
-    const now = this.#deps.clock.monotonic()
-    if (this.#lastFailure !== undefined && now < this.#pausedUntil) throw this.#lastFailure
     if (this.#callsUnderWay >= this.#options.callsMax) {
       throw new RegistryError('overloaded', 'too many calls to the Schema Registry wait already')
     }
     this.#callsUnderWay++
     try {
-      return await this.#attempts(call, now + this.#options.callTimeoutMs, signal)
+      return await this.#attempts(call, signal)
     } finally {
       this.#callsUnderWay--
     }
   }
 
   /** Goes around the URLs until one answers or the time is up. */
-  async #attempts(call: Call, deadline: number, signal: AbortSignal | undefined) {
+  async #attempts(call: Call, signal: AbortSignal | undefined) {
     const { clock } = this.#deps
-    const { retriesMax, retryWaitMs } = this.#options
+    const { callTimeoutMs, retryWaitMs } = this.#options
+    const begun = clock.monotonic()
+    const inDoubt = begun < this.#inDoubtUntil
+    const deadline = begun + callTimeoutMs * (inDoubt ? shareInDoubt : 1)
+    const retriesMax = inDoubt ? 0 : this.#options.retriesMax
     let failure: RegistryError | undefined
     for (let round = 0; round <= retriesMax; round++) {
       const first = this.#preferred
@@ -141,10 +148,9 @@ export class HttpRegistry implements SchemaRegistry {
         try {
           const answer = await this.#attempt(call, target, this.#attemptMs(remainingMs, index), signal)
           this.#preferred = target
-          this.#lastFailure = undefined
           return answer
         } catch (error) {
-          if (!(error instanceof RegistryError) || !isWorthRepeating(error)) throw error
+          if (!(error instanceof RegistryError) || error.kind !== 'unavailable') throw error
           failure = error
         }
       }
@@ -152,9 +158,10 @@ export class HttpRegistry implements SchemaRegistry {
       if (round === retriesMax || clock.monotonic() + waitMs >= deadline) break
       await clock.sleep(waitMs, signal)
     }
-    throw this.#failed(
-      failure ?? new RegistryError('unavailable', 'the Schema Registry did not answer in time'),
-    )
+    failure ??= new RegistryError('unavailable', 'the Schema Registry did not answer in time')
+    // A call cut short must not make the doubt longer: a registry that has become slow would never get out of it.
+    if (!inDoubt && this.#answeredAt < begun) this.#doubt(failure)
+    throw failure
   }
 
   /** One that hangs must leave time for those after it; the last one gets all that is left. */
@@ -162,13 +169,14 @@ export class HttpRegistry implements SchemaRegistry {
     return index === this.#targets.length - 1 ? remainingMs : remainingMs / 2
   }
 
-  #failed(failure: RegistryError): RegistryError {
-    if (failure.kind === 'unavailable' && failure.status === null) {
-      this.#lastFailure = failure
-      this.#pausedUntil = this.#deps.clock.monotonic() + pauseMs
-      this.#deps.log.warn({ err: failure }, 'the Schema Registry does not answer')
-    }
-    return failure
+  #doubt(failure: RegistryError): void {
+    this.#inDoubtUntil = this.#deps.clock.monotonic() + doubtMs
+    this.#deps.log.warn({ err: failure }, 'the Schema Registry does not answer')
+  }
+
+  #answered(): void {
+    this.#answeredAt = this.#deps.clock.monotonic()
+    this.#inDoubtUntil = Number.NEGATIVE_INFINITY
   }
 
   async #attempt(call: Call, index: number, timeoutMs: number, signal: AbortSignal | undefined) {
@@ -188,8 +196,8 @@ export class HttpRegistry implements SchemaRegistry {
         body: call.body ?? null,
         signal: signal === undefined ? timeUp.signal : AbortSignal.any([signal, timeUp.signal]),
       })
-      const text = await response.body.text()
-      if (response.statusCode >= 200 && response.statusCode < 300) return jsonObject(text)
+      const text = await this.#textOf(response)
+      if (isSuccess(response.statusCode)) return jsonObject(text, response.statusCode)
       throw parseRefusal(response.statusCode, text)
     } catch (error) {
       if (error instanceof RegistryError || signal?.aborted) throw error
@@ -200,6 +208,21 @@ export class HttpRegistry implements SchemaRegistry {
       timer.cancel()
     }
   }
+
+  async #textOf({ statusCode: status, body }: Dispatcher.ResponseData): Promise<string> {
+    try {
+      const text = await body.text()
+      this.#answered()
+      return text
+    } catch (cause) {
+      if (codeOf(cause) !== 'UND_ERR_RES_EXCEEDED_MAX_SIZE') throw cause
+      this.#answered()
+      if (!isSuccess(status)) throw parseRefusal(status, '')
+      // Not "unavailable": asked again, or at another URL, it would be as long.
+      const text = `the Schema Registry gave an answer of more than ${this.#options.answerBytesMax} bytes`
+      throw new RegistryError('answered', text, { status, cause })
+    }
+  }
 }
 
 const unknownSubject = 40401
@@ -207,13 +230,16 @@ const timedOut = new Error('the time for the call is up')
 
 function reasonOf(error: unknown): string {
   if (error === timedOut) return 'did not answer in time'
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return `could not be asked (${typeof code === 'string' ? code : String(error)})`
+  return `could not be asked (${codeOf(error) ?? String(error)})`
 }
 
-/** No answer, or one that says that the registry is busy or ill (408, 429, 5xx): the next URL may do better. */
-function isWorthRepeating(error: RegistryError): boolean {
-  return error.status === null || error.status >= 500 || error.status === 429 || error.status === 408
+function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300
 }
 
 function targetOf(text: string, authorization: string | undefined) {
@@ -234,14 +260,22 @@ export function basicAuthorization(userInfo: string): string {
   return `Basic ${Buffer.from(userInfo, 'utf8').toString('base64')}`
 }
 
-/** An array, as a list of versions is, comes as `{items}`. */
-function jsonObject(text: string): Record<string, unknown> {
+/**
+ * An array, as a list of versions is, comes as `{items}`. What is no JSON is the page of a balancer in front of one
+ * registry: the next URL may do better.
+ */
+function jsonObject(text: string, status: number): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text)
     if (Array.isArray(value)) return { items: value }
     if (typeof value === 'object' && value !== null) return { ...value }
   } catch (cause) {
-    throw new RegistryError('unavailable', 'the Schema Registry gave an answer that is not JSON', { cause })
+    throw new RegistryError('unavailable', 'the Schema Registry gave an answer that is not JSON', {
+      status,
+      cause,
+    })
   }
-  throw new RegistryError('unavailable', 'the Schema Registry gave an answer that is no JSON object')
+  throw new RegistryError('unavailable', 'the Schema Registry gave an answer that is no JSON object', {
+    status,
+  })
 }
