@@ -236,6 +236,19 @@ describe('a call without an answer', () => {
 })
 
 describe('bounds', () => {
+  test('a call has not to wait for the slow ones under way', async () => {
+    const { url } = await serve(
+      (request, response) => request.method === 'GET' && answering(request, response),
+    )
+    const registry = open([url], { callsMax: 64 }, new ManualClock())
+    const gone = new AbortController()
+    const slow = Array.from({ length: 63 }, () => registry.register('s', schema, gone.signal))
+    const ended = Promise.allSettled(slow)
+    expect(await registry.schemaById(1)).toEqual(schema)
+    gone.abort()
+    await ended
+  })
+
   test('an answer that is longer than allowed is no reason to ask again, unless its status is', async () => {
     const statuses = [200, 404, 503]
     let calls = 0

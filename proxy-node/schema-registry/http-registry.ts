@@ -44,7 +44,6 @@ interface Call {
  */
 const doubtMs = 500
 const shareInDoubt = 1 / 4
-const connectionsPerUrl = 16
 
 /**
  * The HTTP client of Confluent's registry API. Every call is safe to repeat (registering a schema twice gives the
@@ -69,7 +68,8 @@ export class HttpRegistry implements SchemaRegistry {
     this.#deps = deps
     this.#targets = options.urls.map(url => targetOf(url, options.authorization))
     this.#agent = new Agent({
-      connections: connectionsPerUrl,
+      // None of the calls under way waits for another's connection: that wait would count as the registry's.
+      connections: options.callsMax,
       pipelining: 1,
       connect: { ...options.tls, timeout: options.connectTimeoutMs },
       maxResponseSize: options.answerBytesMax,
