@@ -4,7 +4,8 @@
  * TIMED_OUT, or the coordinator look-up's own).
  */
 export interface GroupCalls {
-  join(request: JoinRequest, signal: AbortSignal): Promise<JoinAnswer>
+  /** @param onSent called when the request goes out: from then on the broker may act on it, whatever is thrown here. */
+  join(request: JoinRequest, signal: AbortSignal, onSent: () => void): Promise<JoinAnswer>
   sync(request: SyncRequest, signal: AbortSignal): Promise<SyncAnswer>
   /** @returns the answer's error number. */
   heartbeat(identity: MemberIdentity & { readonly generation: number }, timeoutMs: number): Promise<number>

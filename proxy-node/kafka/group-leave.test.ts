@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { assigned, MembershipRig, turns } from '../../test/support/membership-rig.ts'
 import { brokerCodes } from './broker-codes.ts'
+import { connectionLost } from './kafka-errors.ts'
 
 let rig: MembershipRig
 
@@ -46,6 +47,43 @@ describe('leaving', () => {
     await membership.leave()
     expect(rig.broker.left).toEqual([])
     expect(rig.broker.joins[0]?.signal.aborted).toBe(true)
+  })
+
+  test('after the first join was lost on its way: the broker may have taken it', async () => {
+    const membership = await rig.join()
+    await rig.broker.joins[0]?.fail(connectionLost('lost'))
+    await membership.leave()
+    expect(rig.broker.left).toEqual([''])
+    expect(rig.broker.joins).toHaveLength(1)
+  })
+
+  test('a join whose answer was lost stays in doubt when the next one is refused', async () => {
+    const membership = await rig.join()
+    await rig.broker.joins[0]?.fail(connectionLost('lost'))
+    await rig.clock.advance(200)
+    await rig.broker.joins[1]?.answer({ memberId: '', errorCode: brokerCodes.notCoordinator })
+    await membership.leave()
+    expect(rig.broker.left).toEqual([''])
+  })
+
+  test('a broker that could not be reached has nobody to let go, and one that refused has neither', async () => {
+    rig.broker.reachable = false
+    const membership = await rig.join()
+    await rig.broker.joins[0]?.fail(connectionLost('refused'))
+    rig.broker.reachable = true
+    await rig.clock.advance(200)
+    await rig.broker.joins[1]?.answer({ memberId: '', errorCode: 26 })
+    await membership.leave()
+    expect(rig.broker.left).toEqual([])
+  })
+
+  test('the broker has removed the member, and it has not joined again', async () => {
+    const membership = await rig.stable()
+    rig.broker.heartbeatCode = brokerCodes.unknownMemberId
+    rig.mayJoin = () => new Promise(() => {})
+    await rig.clock.advance(1000)
+    await membership.leave()
+    expect(rig.broker.left).toEqual([])
   })
 
   test('a join that is never answered does not hold up the leave', async () => {

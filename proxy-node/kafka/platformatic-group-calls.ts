@@ -35,12 +35,13 @@ export class PlatformaticGroupCalls implements GroupCalls {
    * time-out in the group; a Java member's may be minutes. Ours is not the largest then, and a join that runs into the
    * time-out here is simply sent again: the broker forgets the first.
    */
-  async join(request: JoinRequest, signal: AbortSignal): Promise<JoinAnswer> {
+  async join(request: JoinRequest, signal: AbortSignal, onSent: () => void): Promise<JoinAnswer> {
     const { group, sessionTimeoutMs, rebalanceTimeoutMs, memberId, groupInstanceId, protocols } = request
     const timeoutMs = rebalanceTimeoutMs + this.#requestTimeoutMs
     const options = { lane: 'group', what: 'JoinGroup', timeoutMs, signal } as const
-    const answer = await this.#call(group, options, connection =>
-      joinGroupV9.api.async(
+    const answer = await this.#call(group, options, connection => {
+      onSent()
+      return joinGroupV9.api.async(
         connection,
         group,
         sessionTimeoutMs,
@@ -50,8 +51,8 @@ export class PlatformaticGroupCalls implements GroupCalls {
         PROTOCOL_TYPE,
         [...protocols],
         null,
-      ),
-    )
+      )
+    })
     return {
       errorCode: answer.errorCode,
       generation: answer.generationId,

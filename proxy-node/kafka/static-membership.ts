@@ -9,6 +9,7 @@ import { brokerCodes, isCoordinatorError } from './broker-codes.ts'
 import { encodeSubscription } from './consumer-protocol.ts'
 import type { GroupCalls, JoinAnswer, MemberIdentity } from './group-calls.ts'
 import { GroupHeartbeats, type HeartbeatVerdict } from './group-heartbeats.ts'
+import { GroupJoins } from './group-joins.ts'
 import type { GroupLeader } from './group-leader.ts'
 import { leaveGroup, leaveWhileJoining } from './group-leave.ts'
 import { revoke } from './group-revocation.ts'
@@ -65,8 +66,7 @@ export class StaticMembership implements GroupMembership {
   #state: MembershipState = 'joining'
   #topics: readonly string[]
   #memberId: string
-  /** The JoinGroup in flight; `leave` has to wait for it. */
-  #joining: Promise<JoinAnswer> | undefined
+  readonly #joins: GroupJoins
   #generation: Generation | undefined
   #assignment: readonly TopicPartition[] = []
   #problem: Error | undefined
@@ -84,6 +84,7 @@ export class StaticMembership implements GroupMembership {
     this.#topics = deps.options.topics
     this.#memberId = deps.options.memberId
     this.#inherits = deps.options.inherits
+    this.#joins = new GroupJoins(deps.calls)
     this.#backoff = new RetryBackoff(deps)
     this.#running = this.#run()
   }
@@ -132,11 +133,10 @@ export class StaticMembership implements GroupMembership {
     if (this.#ended()) return
     this.#state = 'left'
     this.#release()
-    const joining = this.#joining
-    const never = this.#memberId === '' && !joining
+    const { running, inDoubt } = this.#joins
     try {
-      if (!never && (this.#memberId !== '' || (await this.#options.mayJoin()))) {
-        await leaveWhileJoining(this.#deps, this.#identity(), joining)
+      if (this.#memberId !== '' || (inDoubt && (await this.#options.mayJoin()))) {
+        await leaveWhileJoining(this.#deps, this.#identity(), running)
       }
     } catch (error) {
       this.#deps.log.warn(
@@ -210,13 +210,8 @@ export class StaticMembership implements GroupMembership {
     const metadata = encodeSubscription(topics, this.#insistence)
     const protocols = [...assignors.keys()].map(name => ({ name, metadata }))
     this.#generation?.heartbeats.stop()
-    this.#joining = this.#deps.calls.join(
-      { ...this.#identity(), sessionTimeoutMs, rebalanceTimeoutMs, protocols },
-      this.#end.signal,
-    )
-    const answer = await this.#joining.finally(() => {
-      this.#joining = undefined
-    })
+    const request = { ...this.#identity(), sessionTimeoutMs, rebalanceTimeoutMs, protocols }
+    const answer = await this.#joins.send(request, this.#end.signal)
     if (this.#ended()) return undefined
     switch (answer.errorCode) {
       case brokerCodes.none:

@@ -36,7 +36,11 @@ export class ScriptedBroker implements GroupCalls {
   heartbeatCode: number = brokerCodes.none
   leaveCodes: number[] = []
 
-  join(request: JoinRequest, signal: AbortSignal): Promise<JoinAnswer> {
+  /** Whether the broker can be reached: a join that fails now was not sent. */
+  reachable = true
+
+  join(request: JoinRequest, signal: AbortSignal, onSent: () => void): Promise<JoinAnswer> {
+    if (this.reachable) onSent()
     const defaults = {
       errorCode: 0,
       generation: 1,
