@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import { Connection, type ConnectionOptions } from '@platformatic/kafka'
+import { abortable } from '../../shared/abortable.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { KafkaError } from '../ports/kafka-error.ts'
-import { abortable } from './abortable.ts'
 import { connectionLost } from './kafka-errors.ts'
 import { connectFailure } from './platformatic-errors.ts'
 

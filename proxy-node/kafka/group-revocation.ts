@@ -1,8 +1,8 @@
+import { abortable } from '../../shared/abortable.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Logger } from '../../shared/observability/logger.ts'
 import type { TopicPartition } from '../ports/kafka-cluster.ts'
 import type { MembershipOptions } from '../ports/kafka-consumer.ts'
-import { abortable } from './abortable.ts'
 
 /** How much of the rebalance time-out a revocation may take; the rest is for the join. */
 const REVOCATION_SHARE = 0.7

@@ -99,6 +99,16 @@ test('an aborted read keeps its place until the answer is in', async () => {
   expect(connections.counts()).toMatchObject({ open: 1, leased: 1 })
 })
 
+test('a call whose order matters is not given up once it is sent, and is before', async () => {
+  const gone = new AbortController()
+  const options = { signal: gone.signal, finalOnceSent: true, timeoutMs: 200 }
+  const calling = call(options).catch(error => error)
+  await until('it is sent', () => received > 0)
+  gone.abort(new Error('gone'))
+  expect(await calling).toMatchObject({ kind: 'TIMED_OUT' })
+  await expect(call(options)).rejects.toThrow('gone')
+})
+
 test('a connection that the broker ends fails its calls and is forgotten', async () => {
   const calling = call({ lane: 'control' })
   await until('it is sent', () => received > 0)

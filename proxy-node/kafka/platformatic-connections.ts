@@ -29,6 +29,8 @@ export interface CallOptions {
   /** From the moment the connection is open to the answer. */
   readonly timeoutMs: number
   readonly signal?: AbortSignal | undefined
+  /** Aborting ends the call only until it is sent: its answer is waited for, because the order of calls matters. */
+  readonly finalOnceSent?: boolean
 }
 
 /** Numbers for metrics. */
@@ -57,7 +59,7 @@ export class PlatformaticConnections {
   /**
    * Runs one request and returns its answer, errors inside the answer included (see `answerOf`).
    *
-   * Aborting rejects at once with the signal's reason. On `group` the connection is closed, since a join may be
+   * Aborting rejects at once with the signal's reason, but for what is `finalOnceSent`. On `group` the connection is closed, since a join may be
    * pending for long; on the others the answer, which is due soon, is dropped and the connection goes back.
    * @throws KafkaError CONNECTION_LOST, TIMED_OUT or SASL_AUTHENTICATION_FAILED.
    */
@@ -116,7 +118,7 @@ export class PlatformaticConnections {
   /** Sends, and waits for the first of answer, time-out and abort. The lease ends when the answer is in. */
   #exchange<T>(
     { connection, end }: Lease,
-    { lane, what, timeoutMs, signal }: CallOptions,
+    { lane, what, timeoutMs, signal, finalOnceSent = false }: CallOptions,
     send: (connection: Connection) => Promise<T>,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -140,7 +142,7 @@ export class PlatformaticConnections {
         reject(signal.reason)
         return
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (!finalOnceSent) signal?.addEventListener('abort', onAbort, { once: true })
       answerOf(send(connection)).then(
         answer => {
           settle()

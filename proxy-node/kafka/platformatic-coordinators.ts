@@ -1,7 +1,7 @@
 import { findCoordinatorV4 } from '@platformatic/kafka'
+import { abortable } from '../../shared/abortable.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { KafkaError } from '../ports/kafka-error.ts'
-import { abortable } from './abortable.ts'
 import { brokerCodes, isCoordinatorError } from './broker-codes.ts'
 import type { BrokerAddress } from './broker-connections.ts'
 import { brokerError } from './kafka-errors.ts'

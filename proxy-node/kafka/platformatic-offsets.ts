@@ -20,9 +20,9 @@ export interface OffsetSettings extends RetryBackoffSettings {
 
 interface Deps {
   readonly settings: OffsetSettings
-  readonly connections: PlatformaticConnections
-  readonly cluster: PlatformaticCluster
-  readonly coordinators: PlatformaticCoordinators
+  readonly connections: Pick<PlatformaticConnections, 'call'>
+  readonly cluster: Pick<PlatformaticCluster, 'leader' | 'outdated'>
+  readonly coordinators: Pick<PlatformaticCoordinators, 'call'>
   readonly clock: Clock
   readonly random: () => number
 }
@@ -106,7 +106,7 @@ export class PlatformaticOffsets {
 
   /**
    * One OffsetCommit with exactly the member's identity. It is repeated only while the coordinator cannot be reached
-   * or moves, which changes nothing about what it says.
+   * or moves, which changes nothing about what it says. Aborting ends it before an attempt, never during one.
    * @throws KafkaError the first partition's failure; ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID and
    *   REBALANCE_IN_PROGRESS mean that the identity is out of date.
    */
@@ -134,8 +134,17 @@ export class PlatformaticOffsets {
       group,
       { timeoutMs: this.#deps.settings.apiTimeoutMs, signal },
       address =>
-        this.#call(address, 'A commit', signal, connection =>
-          offsetCommitV8.api.async(connection, group, generation, memberId, groupInstanceId, topics),
+        this.#deps.connections.call(
+          address,
+          {
+            lane: 'read',
+            what: 'A commit',
+            timeoutMs: this.#deps.settings.requestTimeoutMs,
+            signal,
+            finalOnceSent: true,
+          },
+          connection =>
+            offsetCommitV8.api.async(connection, group, generation, memberId, groupInstanceId, topics),
         ),
       answered => firstError(answered.topics, isCoordinatorError)?.code ?? 0,
     )

@@ -31,6 +31,8 @@ export interface KafkaConsumers {
    * One OffsetCommit. `member` is the identity captured when the records were handed out; undefined commits for a
    * group without members (generation −1), as manually assigned instances do. Never rejoins or retries under
    * another generation.
+   * @param signal ends it while nothing is under way to a broker. What was sent is waited for: a commit that is sent
+   *   after this has ended cannot be overtaken by it.
    */
   commit(
     group: string,

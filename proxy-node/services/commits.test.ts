@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../shared/clock.ts'
 import { silentLogger } from '../../shared/observability/logger.ts'
 import { ManualClock } from '../../test/support/manual-clock.ts'
+import { turns } from '../../test/support/membership-rig.ts'
 import type { TopicMetadata } from '../ports/kafka-cluster.ts'
 import type { CommittedOffset, GroupMember } from '../ports/kafka-consumer.ts'
 import { KafkaError } from '../ports/kafka-error.ts'
@@ -20,6 +21,8 @@ const metadata: TopicMetadata = {
   internal: false,
   partitions: [{ partition: 0, leader: 0, leaderEpoch: 0, replicas: [], inSyncReplicas: [] }],
 }
+
+const signal = new AbortController().signal
 
 interface Sent {
   readonly member: GroupMember | undefined
@@ -50,6 +53,7 @@ function committing(answers: (() => Promise<void>)[] = [], overrides: Partial<Co
     log: silentLogger,
     metrics: { count: (_name, labels) => events.push(`${labels?.['kind']} ${labels?.['outcome']}`) },
     commitTimeoutMs: 1000,
+    closed: signal,
     ...overrides,
   })
   const handOut = (next: bigint) => {
@@ -58,8 +62,6 @@ function committing(answers: (() => Promise<void>)[] = [], overrides: Partial<Co
   }
   return { commits, positions, sent, events, handOut }
 }
-
-const signal = new AbortController().signal
 
 describe('Commits', () => {
   test('one at a time, in the order in which they were asked for', async () => {
@@ -128,6 +130,91 @@ describe('Commits', () => {
     await Promise.all([explicit, auto])
     expect(sent.map(({ offsets }) => offsets[0]?.offset)).toEqual([5n])
     expect(await commits.autoCommitInTurn()).toBe(false)
+  })
+
+  test('a client that leaves is not waited for, and its commit not overtaken by the next', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits, sent, events } = committing([() => gate.promise])
+    const client = new AbortController()
+    const first = commits.commitOffsets([{ ...t0, offset: 6n, metadata: '' }], member(1), client.signal)
+    while (sent.length === 0) await Promise.resolve()
+    client.abort(new Error('the client has left'))
+    await expect(first).rejects.toThrow('the client has left')
+    const second = commits.commitOffsets([{ ...t0, offset: 7n, metadata: '' }], member(1), signal)
+    await turns()
+    expect(sent).toHaveLength(1)
+    gate.resolve()
+    await second
+    expect(sent.map(({ offsets }) => offsets[0]?.offset)).toEqual([6n, 7n])
+    expect(events).toEqual(['explicit committed', 'explicit committed'])
+  })
+
+  test('a commit whose client leaves before its turn is not sent', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits, sent } = committing([() => gate.promise])
+    const first = commits.commitOffsets([{ ...t0, offset: 6n, metadata: '' }], member(1), signal)
+    const client = new AbortController()
+    const second = commits.commitOffsets([{ ...t0, offset: 7n, metadata: '' }], member(1), client.signal)
+    await turns()
+    client.abort(new Error('the client has left'))
+    await expect(second).rejects.toThrow('the client has left')
+    gate.resolve()
+    await first
+    await commits.idle()
+    expect(sent).toHaveLength(1)
+  })
+
+  test('the last auto-commit of an instance that is closed does not undo an explicit commit that is under way', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits, positions, sent, events, handOut } = committing([() => gate.promise])
+    handOut(10n)
+    positions.confirm()
+    const client = new AbortController()
+    const explicit = commits.commitOffsets(
+      [{ ...t0, offset: 5n, metadata: '' }],
+      member(1),
+      client.signal,
+      () => events.push('told'),
+    )
+    while (sent.length === 0) await Promise.resolve()
+    client.abort(new InstanceGone('deleted'))
+    await expect(explicit).rejects.toBeInstanceOf(InstanceGone)
+    const last = commits.autoCommit(positions.uncommitted(), 1000)
+    positions.revoke()
+    gate.resolve()
+    await last
+    expect(sent.map(({ offsets }) => offsets[0]?.offset)).toEqual([5n])
+    expect(events).toContain('told')
+  })
+
+  test('and takes the place of one that fails', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { commits, positions, sent, handOut } = committing([() => gate.promise])
+    handOut(10n)
+    positions.confirm()
+    const explicit = commits.commitOffsets([{ ...t0, offset: 5n, metadata: '' }], member(1), signal)
+    while (sent.length === 0) await Promise.resolve()
+    const last = commits.autoCommit(positions.uncommitted(), 1000)
+    gate.reject(failure('ILLEGAL_GENERATION'))
+    await expect(explicit).rejects.toMatchObject({ kind: 'ILLEGAL_GENERATION' })
+    await last
+    expect(sent.map(({ offsets }) => offsets[0]?.offset)).toEqual([5n, 10n])
+  })
+
+  test('a commit that Kafka refuses for now is not tried again once the instance is closed', async () => {
+    const clock = new ManualClock()
+    const closed = new AbortController()
+    const { commits, sent } = committing([() => Promise.reject(failure('COORDINATOR_NOT_AVAILABLE', true))], {
+      clock,
+      closed: closed.signal,
+    })
+    const explicit = commits.commitOffsets([{ ...t0, offset: 5n, metadata: '' }], member(1), closed.signal)
+    await turns()
+    closed.abort(new InstanceGone('handed-over'))
+    await expect(explicit).rejects.toBeInstanceOf(InstanceGone)
+    await clock.advance(1000)
+    await commits.idle()
+    expect(sent).toHaveLength(1)
   })
 
   test('idle waits for a commit without a body that is under way', async () => {

@@ -1,3 +1,4 @@
+import { abortable } from '../../shared/abortable.ts'
 import type { Clock } from '../../shared/clock.ts'
 import { RestError } from '../../shared/errors/rest-error.ts'
 import type { Logger } from '../../shared/observability/logger.ts'
@@ -24,6 +25,16 @@ export interface CommitsDeps {
   readonly log: Logger
   readonly metrics: Pick<Metrics<ProxyNodeMetric>, 'count'>
   readonly commitTimeoutMs: number
+  /** Aborts when the instance is closed. */
+  readonly closed: AbortSignal
+}
+
+/** What the client asks for itself. */
+interface Explicit {
+  /** Whether the client is still there, and the instance. */
+  readonly signal: AbortSignal
+  /** Called when all were accepted, before the next commit begins. */
+  readonly onCommitted: () => void
 }
 
 const backoffMs = 100
@@ -38,6 +49,8 @@ const unknownTopicMs = 1000
 export class Commits {
   readonly #deps: CommitsDeps
   readonly #queue = new OperationQueue()
+  /** Auto-commits that wait for their turn with positions of before, by partition. */
+  readonly #waiting = new Set<Map<string, PendingCommit>>()
 
   constructor(deps: CommitsDeps) {
     this.#deps = deps
@@ -45,13 +58,16 @@ export class Commits {
 
   /**
    * Commits confirmed positions that were not committed yet. Never throws: a failure is counted, and the next
-   * commit covers it.
+   * commit covers it. What the client commits itself until the turn comes is left out: a commit back is meant.
    * @param pending what to commit; taken before a rebalance gives the partitions up.
    * @param timeoutMs how long to try again while Kafka fails in a way that may pass.
    */
   async autoCommit(pending: readonly PendingCommit[], timeoutMs: number): Promise<void> {
     if (pending.length === 0) return
-    await this.#autoCommit(() => pending, timeoutMs)
+    const waiting = new Map(pending.map(commit => [keyOf(commit), commit]))
+    this.#waiting.add(waiting)
+    await this.#autoCommit(() => [...waiting.values()], timeoutMs)
+    this.#waiting.delete(waiting)
   }
 
   /**
@@ -98,14 +114,18 @@ export class Commits {
   }
 
   /**
-   * Commits offsets of the client's choice, and moves no position.
+   * Commits offsets of the client's choice, and moves no position. A caller that leaves is not waited for; but once it is
+   * this commit's turn, it keeps it until Kafka has answered: the next one goes another connection, and Kafka could read
+   * that one first.
    * @param current the membership's identity now, for partitions of which nothing was handed out here.
+   * @param onCommitted called when all were accepted, though the caller may have left.
    * @throws KafkaError; RestError kafkaRetriable for a partition that does not exist.
    */
   async commitOffsets(
     offsets: readonly CommittedOffset[],
     current: GroupMember | undefined,
     signal: AbortSignal,
+    onCommitted: () => void = () => undefined,
   ): Promise<void> {
     await this.#checkPartitions(offsets, signal)
     // The last of two entries for a partition counts.
@@ -114,40 +134,40 @@ export class Commits {
       ...offset,
       member: this.#deps.positions.handedOutBy(offset) ?? current,
     }))
-    try {
-      await this.#enqueue(
-        () => pending,
-        this.#deps.commitTimeoutMs,
-        // In its turn: the next one must see it.
-        () => {
-          for (const offset of offsets) this.#deps.positions.committedByClient(offset)
-        },
-        signal,
-      )
-    } catch (error) {
-      this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'explicit', outcome: 'failed' })
-      throw error
+    const explicit = {
+      signal,
+      onCommitted: () => {
+        for (const offset of offsets) this.#committedByClient(offset)
+        onCommitted()
+      },
     }
-    this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'explicit', outcome: 'committed' })
+    const committed = this.#enqueue(() => pending, this.#deps.commitTimeoutMs, explicit)
+    const count = (outcome: string) =>
+      this.#deps.metrics.count('kafka_rest_node_commits_total', { kind: 'explicit', outcome })
+    committed.then(
+      () => count('committed'),
+      () => count('failed'),
+    )
+    await abortable(committed, signal)
   }
 
-  /** @param onCommitted called when all were accepted, before the next commit begins. */
-  #enqueue(
-    pending: () => readonly PendingCommit[],
-    timeoutMs: number,
-    onCommitted?: () => void,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  #committedByClient(offset: CommittedOffset): void {
+    this.#deps.positions.committedByClient(offset)
+    for (const waiting of this.#waiting) waiting.delete(keyOf(offset))
+  }
+
+  #enqueue(pending: () => readonly PendingCommit[], timeoutMs: number, explicit?: Explicit): Promise<void> {
     return this.#queue.run(async () => {
       const deadline = this.#deps.clock.monotonic() + timeoutMs
       for (const [member, commits] of Map.groupBy(pending(), commit => commit.member)) {
-        await this.#send(member, commits, deadline, signal)
+        await this.#send(member, commits, deadline, explicit && this.#deps.closed)
         this.#deps.positions.committed(commits)
       }
-      onCommitted?.()
-    }, signal)
+      explicit?.onCommitted()
+    }, explicit?.signal)
   }
 
+  /** @param signal ends it between two attempts. */
   async #send(
     member: GroupMember | undefined,
     commits: readonly PendingCommit[],

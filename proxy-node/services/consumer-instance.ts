@@ -191,8 +191,8 @@ export class ConsumerInstance {
       if (offsets.length === 0) return
       await this.#assignmentKnown(signal)
       const stored = offsets.map(entry => ({ ...entry, offset: entry.offset + 1n }))
-      await this.#parts.commits.commitOffsets(stored, this.#parts.subscription.member, signal)
-      this.#parts.resolver.start()
+      const { commits, resolver, subscription } = this.#parts
+      await commits.commitOffsets(stored, subscription.member, signal, () => resolver.start())
       this.touch()
     })
   }
