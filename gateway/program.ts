@@ -152,7 +152,7 @@ async function openRouting(
   const reads = lifecycle.add(
     'read outcomes',
     new ReadOutcomes({
-      report: (node, reports) => questions.report(node, reports),
+      report: (node, reports, patience) => questions.report(node, reports, patience),
       holderOf: key => holderOf(router, key),
       isKnown: node => view.holder({ node: node.id, incarnation: node.incarnation }) !== undefined,
       isDead: node => router.isDead(node),

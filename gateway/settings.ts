@@ -189,7 +189,7 @@ export const gatewaySettings = [
     kind: 'int',
     default: '5000',
     min: 1,
-    doc: 'Longest wait for a node to take over a consumer instance whose node is gone, in ms; after it another node is asked.',
+    doc: 'Longest wait for a node to take over a consumer instance whose node is gone, in ms; after it another node is asked. Also for a node that is handing one over to confirm news of its reads.',
   },
 
   // -- requests of clients and their limits

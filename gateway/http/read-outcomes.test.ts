@@ -29,12 +29,16 @@ function setUp() {
     dead: false,
     deathLooks: 0,
     movedTo: undefined as KnownNode | undefined,
+    handingOver: undefined as Promise<void> | undefined,
   }
   const toldOther: ReadReport[] = []
   const reads = new ReadOutcomes({
-    report: async (asked, reports) => {
+    report: async (asked, reports, patience) => {
       if (asked === other) toldOther.push(...reports)
       else sent.push([...reports])
+      // Longer than a question waits.
+      if (asked !== other && patience === 'hand-over') await state.handingOver
+      else if (asked !== other && state.handingOver !== undefined) return undefined
       if (!state.confirms) return undefined
       return { notHeld: new Set(state.movedTo && asked !== other ? ['g/i'] : []) }
     },
@@ -67,6 +71,19 @@ describe('ReadOutcomes', () => {
     reads.watch(node, 'g/i', '2')('failed')
     await reads.settled('g/i', open)
     expect(toldOther).toEqual([good('1'), bad('2')])
+  })
+
+  test('good news follows an instance that is still being handed over', async () => {
+    const { clock, state, reads, other, toldOther } = setUp()
+    const handOver = Promise.withResolvers<void>()
+    state.handingOver = handOver.promise
+    reads.watch(node, 'g/i', '1')('received')
+    await clock.advance(1000)
+    expect(toldOther).toEqual([])
+    state.movedTo = other
+    handOver.resolve()
+    await clock.advance(0)
+    expect(toldOther).toEqual([good('1')])
   })
 
   test('bad news follows an instance whose node has left', async () => {

@@ -3,13 +3,17 @@ import { RestError } from '../../shared/errors/rest-error.ts'
 import type { Stoppable } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/observability/logger.ts'
 import type { GatewayMeter } from '../metrics.ts'
-import type { ReadReport, ReportReceipt } from '../routing/asked-nodes.ts'
+import type { ReadReport, ReportPatience, ReportReceipt } from '../routing/asked-nodes.ts'
 import type { KnownNode } from '../routing/node-view.ts'
 import type { Delivery } from '../upstream/forwarder.ts'
 
 export interface ReadOutcomesDeps {
   /** Tells a node; undefined: it did not confirm. */
-  readonly report: (node: KnownNode, reports: readonly ReadReport[]) => Promise<ReportReceipt | undefined>
+  readonly report: (
+    node: KnownNode,
+    reports: readonly ReadReport[],
+    patience?: ReportPatience,
+  ) => Promise<ReportReceipt | undefined>
   /** Who has an instance that its node does not hold any more; undefined: nobody that could be found. */
   readonly holderOf: (key: string) => Promise<KnownNode | undefined>
   /** Whether this incarnation of the node still counts as there. */
@@ -136,7 +140,9 @@ export class ReadOutcomes implements Stoppable {
     if (!batch) return
     this.#batches.delete(node.internalUrl)
     for (const { key } of batch.reports) this.#queued.delete(key)
-    const receipt = await this.#deps.report(batch.node, batch.reports)
+    // Told once only, and no request waits for it: a receipt that is not waited for is news that does not follow its
+    // instance, whose records then come again.
+    const receipt = await this.#deps.report(batch.node, batch.reports, 'hand-over')
     this.#pending -= batch.reports.length
     const outcome = receipt ? 'delivered' : 'unreported'
     this.#deps.meter.count('kafka_rest_gateway_read_outcomes_total', { outcome }, batch.reports.length)

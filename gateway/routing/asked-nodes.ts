@@ -21,6 +21,9 @@ export interface ReadReport {
   readonly delivered: boolean
 }
 
+/** How long the receipt for reports is waited for: as long as for any question, or as long as a hand-over may take. */
+export type ReportPatience = 'question' | 'hand-over'
+
 /** That a node has taken reports in. */
 export interface ReportReceipt {
   /** Keys of instances that the node does not hold (any more): their reports are for whoever holds them now. */
@@ -89,10 +92,21 @@ export class AskedNodes implements NodeQuestions {
     return { outcome: 'held', incarnation: holder, token: held }
   }
 
-  /** Reports outcomes of reads; undefined: the node did not confirm it. */
-  async report(node: KnownNode, reports: readonly ReadReport[]): Promise<ReportReceipt | undefined> {
+  /**
+   * Reports outcomes of reads; undefined: the node did not confirm it.
+   * @param patience `hand-over`: waits for a node that is handing over one of the instances. It takes the reports in at
+   *   once, but answers only when the instance can be found elsewhere.
+   */
+  async report(
+    node: KnownNode,
+    reports: readonly ReadReport[],
+    patience: ReportPatience = 'question',
+  ): Promise<ReportReceipt | undefined> {
     const body = JSON.stringify(reports)
-    const reply = await this.#ask(node, 'POST', internalRoutes.readOutcomes, body).catch(() => undefined)
+    const timeoutMs = patience === 'hand-over' ? this.#deps.takeoverTimeoutMs : this.#deps.timeoutMs
+    const reply = await this.#ask(node, 'POST', internalRoutes.readOutcomes, body, { timeoutMs }).catch(
+      () => undefined,
+    )
     if (reply === undefined || reply.status < 200 || reply.status >= 300) return undefined
     const { not_held: notHeld } = parsed(reply)
     return { notHeld: new Set(Array.isArray(notHeld) ? notHeld : []) }

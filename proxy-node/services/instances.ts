@@ -13,7 +13,7 @@ import type { InstanceDeps } from './instance-parts.ts'
 import { formatOf, instanceSettings } from './instance-settings.ts'
 import { deadMemberOf } from './instance-spec.ts'
 import { PatternRefresh } from './pattern-refresh.ts'
-import type { ReadReport, Way } from './read-outcomes.ts'
+import { applyReadReports, type ReadReport, type Way } from './read-outcomes.ts'
 import type { Successors } from './successors.ts'
 
 export interface InstancesDeps extends InstanceDeps {
@@ -203,16 +203,8 @@ export class Instances {
    * What gateways report about reads that they forwarded.
    * @returns the keys of instances that are not held here (any more): whoever has them now has to be told.
    */
-  async applyReadOutcomes(reports: readonly ReadReport[]): Promise<string[]> {
-    const missing: string[] = []
-    for (const { key, readId, delivered } of reports) {
-      const instance = this.#held.get(key)
-      if (instance !== undefined) instance.readReported(readId, delivered)
-      // What comes while it is handed over may be too late to be handed over with it.
-      await instance?.handedOver?.over
-      if (instance === undefined || instance.handedOver !== undefined) missing.push(key)
-    }
-    return missing
+  applyReadOutcomes(reports: readonly ReadReport[]): Promise<string[]> {
+    return applyReadReports(reports, key => this.#held.get(key))
   }
 
   /** Takes the group member of a dead node's instance out of its group, which would wait for it. @throws KafkaError */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../shared/clock.ts'
 import { systemClock } from '../../shared/clock.ts'
-import { ReadOutcome, sameWay } from './read-outcomes.ts'
+import { applyReadReports, ReadOutcome, type ReportedInstance, sameWay } from './read-outcomes.ts'
 
 const here = { connection: {} }
 const elsewhere = { connection: {} }
@@ -88,5 +88,33 @@ describe('ReadOutcome - written is not received', () => {
     expect(sameWay({ gateway: '' }, { connection: here })).toBe(false)
     expect(sameWay(here, { gateway: '' })).toBe(false)
     expect(sameWay(here, elsewhere)).toBe(false)
+  })
+})
+
+describe('applyReadReports', () => {
+  /** Instances `a`, which is being handed over until the test ends that, and `b`; and what they were told. */
+  function holding() {
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const told: string[] = []
+    const instance = (key: string, handedOver?: { over: Promise<void> }): [string, ReportedInstance] => [
+      key,
+      { handedOver, readReported: (readId, delivered) => told.push(`${key} ${readId} ${delivered}`) },
+    ]
+    const held = new Map([instance('a', { over }), instance('b')])
+    return { told, end, heldHere: (key: string) => held.get(key) }
+  }
+  const report = (key: string) => ({ key, readId: '1', delivered: true })
+
+  test('an instance that is being handed over holds up the answer, and no other news', async () => {
+    const { told, end, heldHere } = holding()
+    let answered = false
+    const answering = applyReadReports(['a', 'b', 'nobody'].map(report), heldHere).finally(() => {
+      answered = true
+    })
+    expect(told).toEqual(['a 1 true', 'b 1 true'])
+    await Promise.resolve()
+    expect(answered).toBe(false)
+    end()
+    expect(await answering).toEqual(['a', 'nobody'])
   })
 })

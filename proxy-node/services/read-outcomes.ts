@@ -100,3 +100,33 @@ export interface ReadReport {
   readonly readId: string
   readonly delivered: boolean
 }
+
+/** An instance as far as reports concern it. */
+export interface ReportedInstance {
+  readReported(readId: string, delivered: boolean): void
+  readonly handedOver: { readonly over: Promise<void> } | undefined
+}
+
+/**
+ * Applies reports to the instances that are held here. All at once: one that is being handed over holds up the answer,
+ * since only then others can find it, but not the news of the others.
+ * @param heldHere undefined for an instance that is not held here.
+ * @returns the keys of instances that whoever has them now has to be told of.
+ */
+export async function applyReadReports(
+  reports: readonly ReadReport[],
+  heldHere: (key: string) => ReportedInstance | undefined,
+): Promise<string[]> {
+  const elsewhere: string[] = []
+  const handOvers: Promise<void>[] = []
+  for (const { key, readId, delivered } of reports) {
+    const instance = heldHere(key)
+    instance?.readReported(readId, delivered)
+    if (instance !== undefined && instance.handedOver === undefined) continue
+    // What comes while it is handed over may be too late to be handed over with it.
+    elsewhere.push(key)
+    if (instance?.handedOver !== undefined) handOvers.push(instance.handedOver.over)
+  }
+  await Promise.all(handOvers)
+  return elsewhere
+}
