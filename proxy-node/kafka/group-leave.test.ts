@@ -43,7 +43,7 @@ describe('leaving', () => {
 
   test('while the first join is unanswered and another may hold the identity: nothing is sent', async () => {
     const membership = await rig.join()
-    rig.mayJoin = () => Promise.resolve(false)
+    rig.mayJoin = () => Promise.resolve('no')
     await membership.leave()
     expect(rig.broker.left).toEqual([])
     expect(rig.broker.joins[0]?.signal.aborted).toBe(true)
@@ -82,6 +82,14 @@ describe('leaving', () => {
     rig.broker.heartbeatCode = brokerCodes.unknownMemberId
     rig.mayJoin = () => new Promise(() => {})
     await rig.clock.advance(1000)
+    await membership.leave()
+    expect(rig.broker.left).toEqual([])
+  })
+
+  test('a join was lost, and another may have the identity by now: nothing is sent', async () => {
+    const membership = await rig.join()
+    await rig.broker.joins[0]?.fail(connectionLost('lost'))
+    rig.mayJoin = () => Promise.resolve('unknown')
     await membership.leave()
     expect(rig.broker.left).toEqual([])
   })

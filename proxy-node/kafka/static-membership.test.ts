@@ -86,7 +86,7 @@ describe('joining', () => {
     await rig.join({ memberId: 'old' })
     await rig.broker.joins[0]?.answer({ errorCode: brokerCodes.unknownMemberId })
     expect(rig.broker.joins[1]?.request.memberId).toBe('')
-    rig.mayJoin = () => Promise.resolve(false)
+    rig.mayJoin = () => Promise.resolve('no')
     await rig.broker.joins[1]?.answer({ errorCode: brokerCodes.unknownMemberId })
     await rig.clock.advance(5000)
     expect(rig.broker.joins).toHaveLength(2)
@@ -98,7 +98,17 @@ describe('joining', () => {
     await rig.join()
     await rig.clock.advance(4000)
     expect(rig.broker.joins).toHaveLength(0)
-    rig.mayJoin = () => Promise.resolve(true)
+    rig.mayJoin = () => Promise.resolve('yes')
+    await rig.clock.advance(2000)
+    expect(rig.broker.joins).toHaveLength(1)
+  })
+
+  test('nobody can tell now whether it may join: it asks again, which is no problem to tell of', async () => {
+    rig.mayJoin = () => Promise.resolve('unknown')
+    const membership = await rig.join()
+    await rig.clock.advance(4000)
+    expect([rig.broker.joins.length, rig.events, membership.problem]).toEqual([0, [], undefined])
+    rig.mayJoin = () => Promise.resolve('yes')
     await rig.clock.advance(2000)
     expect(rig.broker.joins).toHaveLength(1)
   })
@@ -250,7 +260,7 @@ describe('the end of a generation', () => {
     let asked = 0
     rig.mayJoin = () => {
       asked += 1
-      return Promise.resolve(true)
+      return Promise.resolve('yes')
     }
     rig.broker.heartbeatCode = brokerCodes.unknownMemberId
     await rig.clock.advance(1000)
@@ -278,7 +288,7 @@ describe('the end of a generation', () => {
     expect(rig.events).toEqual(['revoked 0,1'])
     expect(rig.broker.joins[1]?.request.memberId).toBe('m1')
     // Its successor has joined meanwhile: the broker knows neither the member nor is this node the rig.
-    rig.mayJoin = () => Promise.resolve(false)
+    rig.mayJoin = () => Promise.resolve('no')
     await rig.broker.joins[1]?.answer({ errorCode: brokerCodes.unknownMemberId })
     expect(rig.events).toEqual(['revoked 0,1', 'fenced'])
     expect(rig.broker.joins).toHaveLength(2)

@@ -135,7 +135,7 @@ export class StaticMembership implements GroupMembership {
     this.#release()
     const { running, inDoubt } = this.#joins
     try {
-      if (this.#memberId !== '' || (inDoubt && (await this.#options.mayJoin()))) {
+      if (this.#memberId !== '' || (inDoubt && (await this.#options.mayJoin()) === 'yes')) {
         await leaveWhileJoining(this.#deps, this.#identity(), running)
       }
     } catch (error) {
@@ -236,8 +236,9 @@ export class StaticMembership implements GroupMembership {
    */
   async #mayJoin(): Promise<boolean> {
     const mayJoin = await abortable(this.#options.mayJoin(), this.#end.signal)
-    if (!mayJoin) this.#fenced()
-    return mayJoin
+    if (mayJoin === 'no') this.#fenced()
+    if (mayJoin === 'unknown') await this.#backoff.pause(this.#end.signal)
+    return mayJoin === 'yes'
   }
 
   #named(memberId: string): void {

@@ -104,6 +104,9 @@ export interface GroupMember {
   readonly generation: number
 }
 
+/** Whether a group.instance.id is this node's to join with. */
+export type MayJoin = 'yes' | 'no' | 'unknown'
+
 export interface MembershipOptions {
   readonly group: string
   /** `group.instance.id` of KIP-345. */
@@ -125,10 +128,11 @@ export interface MembershipOptions {
   readonly heartbeatIntervalMs: number
   readonly rebalanceTimeoutMs: number
   /**
-   * Asked before every JoinGroup with an empty member id: false stops the membership for good. A member that was
-   * removed while its process was paused would otherwise join again and fence its successor.
+   * Asked before every JoinGroup with an empty member id: `no` stops the membership for good, `unknown` is asked again
+   * after a while. A member that was removed while its process was paused would otherwise join again and fence its
+   * successor.
    */
-  readonly mayJoin: () => Promise<boolean>
+  readonly mayJoin: () => Promise<MayJoin>
   /**
    * Called with all partitions before they are given up for a rejoin, and after the assignment is known. Revocation
    * may commit; it is waited for, up to most of the rebalance time-out. `member` and `assignment` stay until then. When

@@ -1,5 +1,6 @@
 import type { InstanceRef } from '../../shared/ids.ts'
 import type { GoneReason, Holding, Placement } from '../../shared/routing/routing-table.ts'
+import type { MayJoin } from './kafka-consumer.ts'
 
 /** How the node takes and keeps the right to hold consumer instances; implemented by services/membership.ts. */
 export interface PlacementClaims {
@@ -61,6 +62,12 @@ export interface HeldPlacement {
    * another owns by now. Call it right before writing.
    */
   mayServe(): Promise<boolean>
+  /**
+   * Whether this node may take the instance's place in its group again, which ends whoever has it now: unlike serving,
+   * `unknown` past the lease's deadline while the routing table is away. What was claimed without the table and never
+   * written to it is ours until the table says otherwise.
+   */
+  mayRejoin(): Promise<MayJoin>
   /** Records a new expiry; written to the table at most once in a tenth of the idle time-out. */
   touch(expiresAt: number): void
   /**

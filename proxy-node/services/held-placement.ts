@@ -8,6 +8,7 @@ import {
   RoutingTableUnavailable,
   specLengthMax,
 } from '../../shared/routing/routing-table.ts'
+import type { MayJoin } from '../ports/kafka-consumer.ts'
 import type { HeldPlacement } from '../ports/placements.ts'
 import type { NodeLease } from './lease.ts'
 import type { HandBack } from './unsettled.ts'
@@ -85,6 +86,11 @@ export class Held implements HeldPlacement {
     // Claimed without the table: the lease says nothing about it until it was asserted once.
     if (this.#ended === 'held' && !this.#asserted && !this.#deps.lease.justFailed()) await this.#assert()
     return this.#ended === 'held'
+  }
+
+  async mayRejoin(): Promise<MayJoin> {
+    if (!(await this.mayServe())) return 'no'
+    return this.#asserted && !this.#deps.lease.current() ? 'unknown' : 'yes'
   }
 
   async #assert(): Promise<void> {

@@ -83,6 +83,7 @@ export function createInstanceParts(
     closed,
     isolation: deps.settings.isolation,
     mayServe: () => placement.mayServe(),
+    mayRejoin: () => placement.mayRejoin(),
     gone: () => new InstanceGone('lost'),
     onFenced: options.onFenced,
   }

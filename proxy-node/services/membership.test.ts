@@ -308,6 +308,24 @@ test('a table that cannot be reached is not asked for each record', async () => 
   expect(a.network.calls.get('renew')).toBe(before)
 })
 
+test('past its lease and cut off from the table a node serves what it has, and takes no place in a group again', async () => {
+  const cluster = new Cluster()
+  const [a, b] = [await cluster.start('a'), await cluster.start('b')]
+  const held = await cluster.claim(a, 'i')
+  a.network.cut()
+  await cluster.run(tick)
+  expect(await held.mayRejoin()).toBe('yes')
+  await cluster.run(2 * leaseMs)
+  expect([await held.mayServe(), await held.mayRejoin()]).toEqual([true, 'unknown'])
+  // Created meanwhile: the table knows of nobody else.
+  const created = await cluster.claim(a, 'created')
+  expect(await created.mayRejoin()).toBe('yes')
+  await cluster.claim(b, 'i')
+  a.network.mend()
+  await cluster.run(tick)
+  expect([await held.mayRejoin(), await created.mayRejoin()]).toEqual(['no', 'yes'])
+})
+
 test('a table that comes back empty is filled again, and the higher token wins', async () => {
   const cluster = new Cluster()
   const [a, b] = [await cluster.start('a'), await cluster.start('b')]

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../shared/clock.ts'
 import { silentLogger } from '../../shared/observability/logger.ts'
 import type { TopicMetadata, TopicPartition } from '../ports/kafka-cluster.ts'
-import type { CommittedOffset, GroupMember, MembershipOptions } from '../ports/kafka-consumer.ts'
+import type { CommittedOffset, GroupMember, MayJoin, MembershipOptions } from '../ports/kafka-consumer.ts'
 import { KafkaError } from '../ports/kafka-error.ts'
 import { Changes } from './changes.ts'
 import { Commits } from './commits.ts'
@@ -86,6 +86,7 @@ function subscribing(commit: (offsets: readonly CommittedOffset[]) => Promise<vo
     clock: systemClock,
     log: silentLogger,
     mayServe: async () => true,
+    mayRejoin: async (): Promise<MayJoin> => 'unknown',
     metrics: { count: () => undefined },
   }
   const consumers = {
@@ -185,6 +186,26 @@ describe('Subscription', () => {
     memberships[0]?.options.onMemberId('m-7')
     memberships[0]?.options.onFenced()
     expect(events).toEqual(['member m-7', 'fenced'])
+  })
+
+  test('a subscribe joins if the instance may be served; a member that was dropped only while the identity is still ours', async () => {
+    const { subscription, memberships } = subscribing()
+    await subscription.subscribe(['t'])
+    const [first] = memberships
+    expect(await first?.options.mayJoin()).toBe('yes')
+    first?.options.onMemberId('m-7')
+    expect(await first?.options.mayJoin()).toBe('unknown')
+    await subscription.unsubscribe()
+    await subscription.subscribe(['t'])
+    expect(await memberships[1]?.options.mayJoin()).toBe('yes')
+    // It is leaving, and still knows that it was a member.
+    expect(await first?.options.mayJoin()).toBe('unknown')
+  })
+
+  test('a member that an earlier holder had is not joined for on trust', async () => {
+    const { subscription, memberships } = subscribing()
+    subscription.resume({ kind: 'topics', topics: ['t'], joined: ['t'] }, 'm-1')
+    expect(await memberships[0]?.options.mayJoin()).toBe('unknown')
   })
 
   test('a pattern follows the listing, and never sees internal topics', async () => {

@@ -6,6 +6,7 @@ import type {
   GroupMember,
   GroupMembership,
   KafkaConsumers,
+  MayJoin,
   MembershipOptions,
 } from '../ports/kafka-consumer.ts'
 import { KafkaError } from '../ports/kafka-error.ts'
@@ -40,6 +41,7 @@ export interface SubscriptionDeps {
   readonly changes: Changes
   readonly settings: ConsumerSettings
   readonly mayServe: () => Promise<boolean>
+  readonly mayRejoin: () => Promise<MayJoin>
   /** The broker has seen another holder of this identity: final. */
   readonly onFenced: () => void
   /** The broker has named or renamed the member: whoever removes it after a crash needs the name. */
@@ -279,7 +281,7 @@ export class Subscription {
   #join(topics: readonly string[], inherits?: MembershipOptions['inherits']): void {
     const { consumers, group, groupInstanceId, settings, positions, changes, resolver } = this.#deps
     this.#askedTopics = topics
-    const run: { membership?: GroupMembership } = {}
+    const run: { membership?: GroupMembership; named: boolean } = { named: this.#memberId !== '' }
     // An event of a membership that was left meanwhile means nothing to the one after it.
     const isCurrent = () => run.membership === undefined || run.membership === this.#membership
     run.membership = consumers.join({
@@ -291,7 +293,12 @@ export class Subscription {
       sessionTimeoutMs: settings.sessionTimeoutMs,
       heartbeatIntervalMs: settings.heartbeatIntervalMs,
       rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
-      mayJoin: this.#deps.mayServe,
+      mayJoin: async () => {
+        // A client that subscribes is served like any other request. One whose member the broker has dropped may have a
+        // successor, and nobody has asked this node for anything.
+        if (run.named) return this.#deps.mayRejoin()
+        return (await this.#deps.mayServe()) ? 'yes' : 'no'
+      },
       onRevoked: async () => {
         if (!isCurrent()) return
         const pending = this.#deps.autoCommit ? positions.uncommitted() : []
@@ -308,6 +315,7 @@ export class Subscription {
         changes.notify()
       },
       onMemberId: memberId => {
+        run.named = true
         if (!isCurrent()) return
         this.#memberId = memberId
         this.#deps.onMemberId()

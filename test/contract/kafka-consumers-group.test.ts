@@ -211,7 +211,7 @@ describe('takeover', () => {
     const group = uniqueName('g')
     const a = join(group, 'a', [topic])
     await a.untilPartitions(all(topic, 1))
-    const late = join(group, 'a', [topic], { driver: other, mayJoin: () => Promise.resolve(false) })
+    const late = join(group, 'a', [topic], { driver: other, mayJoin: () => Promise.resolve('no') })
     await until('it gives up', () => late.fenced)
     await new Promise(resolve => setTimeout(resolve, 1000))
     expect(a.fenced).toBe(false)
@@ -227,7 +227,7 @@ describe('takeover', () => {
     await b.untilPartitions(part(topic, 1))
     const { member } = b.membership
     await b.membership.stop()
-    const again = join(group, 'b', [topic], { memberId: b.memberId, mayJoin: () => Promise.resolve(false) })
+    const again = join(group, 'b', [topic], { memberId: b.memberId, mayJoin: () => Promise.resolve('no') })
     await again.untilPartitions(part(topic, 1))
     expect(again.membership.member).toEqual(member)
   })

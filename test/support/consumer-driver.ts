@@ -60,7 +60,7 @@ export class TestMember {
       sessionTimeoutMs: 6000,
       heartbeatIntervalMs: 300,
       rebalanceTimeoutMs: 5000,
-      mayJoin: () => Promise.resolve(this.mayJoin),
+      mayJoin: () => Promise.resolve(this.mayJoin ? 'yes' : 'no'),
       onRevoked: async partitions => {
         this.events.push(`revoked ${namesOf(partitions)}`)
         await this.onRevoked(partitions)

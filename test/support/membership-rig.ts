@@ -11,7 +11,7 @@ import type {
 import { GroupLeader } from '../../proxy-node/kafka/group-leader.ts'
 import { StaticMembership } from '../../proxy-node/kafka/static-membership.ts'
 import type { KafkaCluster, TopicMetadata, TopicPartition } from '../../proxy-node/ports/kafka-cluster.ts'
-import type { GroupMember, MembershipOptions } from '../../proxy-node/ports/kafka-consumer.ts'
+import type { GroupMember, MayJoin, MembershipOptions } from '../../proxy-node/ports/kafka-consumer.ts'
 import { silentLogger } from '../../shared/observability/logger.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -137,7 +137,7 @@ export class MembershipRig {
   readonly cluster = new FakeCluster()
   events: string[] = []
   lastMember: GroupMember | undefined
-  mayJoin: () => Promise<boolean> = () => Promise.resolve(true)
+  mayJoin: () => Promise<MayJoin> = () => Promise.resolve('yes')
   revoking: () => Promise<void> = () => Promise.resolve()
   readonly #memberships: StaticMembership[] = []
 
