@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { gatewaySettings } from '../gateway/settings.ts'
-import { proxyNodeSettings } from '../proxy-node/settings.ts'
 import { restErrors } from '../shared/errors/rest-errors.ts'
+import { documentedNodeSettings } from './reference-pages.ts'
 
 const read = (name: string) => readFileSync(join(import.meta.dirname, name), 'utf8')
 
@@ -12,11 +12,10 @@ const kafkaKeys = [
   'client.id',
   'client.sasl.mechanism',
   'client.security.protocol',
-  'consumer.allow.auto.create.topics',
   'consumer.max.poll.records',
   'group.max.session.timeout.ms',
 ]
-const known = new Set<string>([...gatewaySettings, ...proxyNodeSettings].map(row => row.key))
+const known = new Set<string>([...gatewaySettings, ...documentedNodeSettings].map(row => row.key))
 for (const key of kafkaKeys) known.add(key)
 
 /** Names of settings as a text has them: `a.b.c`, alone or with a value. */

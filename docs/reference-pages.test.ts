@@ -4,11 +4,10 @@ import { expect, test } from 'vitest'
 import { gatewayMetrics } from '../gateway/metrics.ts'
 import { gatewaySettings } from '../gateway/settings.ts'
 import { proxyNodeMetrics } from '../proxy-node/metrics.ts'
-import { proxyNodeSettings } from '../proxy-node/settings.ts'
 import { restErrors } from '../shared/errors/rest-errors.ts'
 import { gatewayOperatorRoutes, nodeOperatorRoutes } from '../shared/rest/operator-routes.ts'
 import { routes } from '../shared/rest/routes.ts'
-import { referencePages } from './reference-pages.ts'
+import { documentedNodeSettings, referencePages } from './reference-pages.ts'
 
 const folder = join(import.meta.dirname, 'reference')
 const pages = referencePages()
@@ -22,7 +21,7 @@ test('the reference pages are those that `npm run docs` writes now', () => {
 })
 
 test.each([
-  ['settings.md', [...gatewaySettings, ...proxyNodeSettings].map(row => `| \`${row.key}\` |`)],
+  ['settings.md', [...gatewaySettings, ...documentedNodeSettings].map(row => `| \`${row.key}\` |`)],
   ['errors.md', Object.values(restErrors).map(row => `| ${row.status} | ${row.errorCode} |`)],
   [
     'routes.md',
@@ -40,7 +39,7 @@ test.each([
 })
 
 test('no key stands in one table twice', () => {
-  for (const rows of [gatewaySettings, proxyNodeSettings]) {
+  for (const rows of [gatewaySettings, documentedNodeSettings]) {
     const keys = rows.map(row => row.key)
     expect(keys.filter((key, index) => keys.indexOf(key) !== index)).toEqual([])
   }

@@ -1,6 +1,7 @@
 import { gatewayMetrics } from '../gateway/metrics.ts'
 import { gatewaySettings } from '../gateway/settings.ts'
 import { proxyNodeMetrics } from '../proxy-node/metrics.ts'
+import { passedConsumerSettings } from '../proxy-node/passed-settings.ts'
 import { proxyNodeSettings } from '../proxy-node/settings.ts'
 import { restErrors } from '../shared/errors/rest-errors.ts'
 import type { MetricRow } from '../shared/observability/metrics.ts'
@@ -13,6 +14,9 @@ import { mediaClasses, routes } from '../shared/rest/routes.ts'
 import { environmentName } from '../shared/settings/load.ts'
 import type { SettingRow } from '../shared/settings/row.ts'
 
+/** Every setting of a proxy node, those among them that pass through to the consumers. */
+export const documentedNodeSettings: readonly SettingRow[] = [...proxyNodeSettings, ...passedConsumerSettings]
+
 /**
  * The generated references, by file name, rendered from the tables that the programs themselves read, so that
  * page and program cannot disagree. Pure: writing is docs/generate.ts.
@@ -21,7 +25,7 @@ export function referencePages(): Record<string, string> {
   return {
     'settings.md': page('Settings', settingsIntro, [
       section('Gateway', settingsTable(gatewaySettings)),
-      section('Proxy node', settingsTable(proxyNodeSettings)),
+      section('Proxy node', settingsTable(documentedNodeSettings)),
     ]),
     'errors.md': page('Errors', errorsIntro, [errorsTable()]),
     'routes.md': page('Routes', routesIntro, [
@@ -34,13 +38,13 @@ export function referencePages(): Record<string, string> {
       section('Proxy node', metricsTable(proxyNodeMetrics)),
     ]),
     'gateway.sample.properties': sample('gateway', gatewaySettings),
-    'proxy-node.sample.properties': sample('proxy node', proxyNodeSettings),
+    'proxy-node.sample.properties': sample('proxy node', documentedNodeSettings),
   }
 }
 
 const settingsIntro =
   'Read from the `.properties` file that is the only argument, and from the environment, which wins: ' +
-  '`consumer.threads` is `KAFKA_REST_CONSUMER_THREADS`. Wrong values are all listed at start, and nothing runs.'
+  '`consumer.threads` is `KAFKA_REST_CONSUMER_THREADS`. With wrong values nothing runs: the start lists as many of them as can be seen at once.'
 const errorsIntro =
   'Every error a client can see: `{"error_code":…,"message":…}`. `{}` stands for a detail. *retry*: the same request ' +
   'may succeed later without a change.'

@@ -62,6 +62,18 @@ describe('layers', () => {
     const { unused } = read({ 'producer.max.poll.records': '1', 'client.ssl.truststore.location': '/x.jks' })
     expect([...unused].sort()).toEqual(['client.ssl.truststore.location', 'producer.max.poll.records'])
   })
+
+  test('what the consumers take from their own prefix or from client. is not told, elsewhere it is', () => {
+    const entries = {
+      'client.auto.offset.reset': 'none',
+      'consumer.auto.offset.reset': 'earliest',
+      'client.enable.auto.commit': 'false',
+      'producer.enable.auto.commit': 'false',
+    }
+    expect(read(entries, 'consumer').unused).toEqual([])
+    expect(read(entries, 'admin').unused).toEqual([])
+    expect(read(entries, 'producer').unused).toEqual(['producer.enable.auto.commit'])
+  })
 })
 
 describe('TLS', () => {

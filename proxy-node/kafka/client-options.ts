@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { SettingsError } from '../../shared/settings/load.ts'
+import { passedConsumerSettings } from '../passed-settings.ts'
 import type { ConnectionSettings } from './broker-connections.ts'
 import { ClientKeys } from './client-keys.ts'
 import { type SaslCredentials, type SaslDeps, saslCredentials } from './client-sasl.ts'
@@ -39,7 +40,13 @@ export function readClientOptions(
   passThrough: ReadonlyMap<string, string>,
   deps: Deps,
 ): ClientOptions {
-  const keys = new ClientKeys(layered(passThrough, ['client.', `${kind}.`]), deps.readFile)
+  const values = layered(passThrough, ['client.', `${kind}.`])
+  const keys = new ClientKeys(values, deps.readFile)
+  // The settings of the consumers read these. With `client.` in front every client sees them, and one of them uses them.
+  for (const { key } of passedConsumerSettings) {
+    const name = key.slice('consumer.'.length)
+    if (kind === 'consumer' || values.get(name)?.key.startsWith('client.')) keys.take(name)
+  }
   for (const key of javaCode) keys.refuse(key, 'names Java code, which cannot run here; remove it')
   const clientId = keys.take('client.id')
   const protocol = keys.take('security.protocol')?.toUpperCase() ?? 'PLAINTEXT'

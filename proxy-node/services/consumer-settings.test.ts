@@ -68,4 +68,16 @@ describe('consumerSettings', () => {
       }),
     ).toHaveLength(4)
   })
+
+  test('a problem names the key that the operator wrote', () => {
+    expect(problemsOf({ 'consumer.allow.auto.create.topics': 'maybe' })).toEqual([
+      expect.stringContaining('maybe for configuration consumer.allow.auto.create.topics:'),
+    ])
+    expect(problemsOf({ 'client.enable.auto.commit': 'maybe' })).toEqual([
+      expect.stringContaining('maybe for configuration client.enable.auto.commit:'),
+    ])
+    expect(problemsOf({ 'consumer.auto.offset.reset': 'first' })).toEqual([
+      expect.stringContaining('first for configuration consumer.auto.offset.reset:'),
+    ])
+  })
 })

@@ -1,8 +1,9 @@
 import type { LoadedSettings } from '../../shared/settings/load.ts'
 import { SettingsError } from '../../shared/settings/load.ts'
+import { passedConsumerValue } from '../passed-settings.ts'
 import type { Isolation } from '../ports/kafka-consumer.ts'
 import type { proxyNodeSettings } from '../settings.ts'
-import { autoCommitProblem, type ResetPolicy, resetPolicyOf } from './instance-settings.ts'
+import { booleanProblem, type ResetPolicy, resetPolicyOf } from './instance-settings.ts'
 
 /** What consumer instances go by, from the node's settings. Times in ms, sizes in bytes. */
 export interface ConsumerSettings {
@@ -39,22 +40,18 @@ export interface ConsumerSettings {
   }
 }
 
-/**
- * Reads the consumers' part of the settings. Kafka's own consumer keys that have no row of ours come through the
- * `consumer.` and `client.` prefixes, the former wins (contract v2 §5.2).
- * @throws SettingsError for values that Kafka would refuse.
- */
-export function consumerSettings(loaded: LoadedSettings<typeof proxyNodeSettings>): ConsumerSettings {
-  const { settings, passThrough } = loaded
-  const passed = (key: string) => passThrough.get(`consumer.${key}`) ?? passThrough.get(`client.${key}`)
-  const autoOffsetReset = passed('auto.offset.reset') ?? 'latest'
-  const autoCommit = passed('enable.auto.commit') ?? 'true'
-  const autoCreate = passed('allow.auto.create.topics') ?? 'true'
-  const reset = resetPolicyOf(autoOffsetReset)
+/** What Kafka would refuse in the consumers' part of the settings, one sentence for each value. */
+export function consumerProblems({
+  settings,
+  passThrough,
+}: LoadedSettings<typeof proxyNodeSettings>): string[] {
   const problems: string[] = []
-  if ('problem' in reset) problems.push(reset.problem)
-  for (const text of [autoCommit, autoCreate]) {
-    const problem = autoCommitProblem(text)
+  const reset = passedConsumerValue(passThrough, 'auto.offset.reset')
+  const policy = resetPolicyOf(reset.text, reset.key)
+  if ('problem' in policy) problems.push(policy.problem)
+  for (const name of ['enable.auto.commit', 'allow.auto.create.topics'] as const) {
+    const { key, text } = passedConsumerValue(passThrough, name)
+    const problem = booleanProblem(text, key)
     if (problem !== undefined) problems.push(problem)
   }
   if (settings['consumer.heartbeat.interval.ms'] * 3 > settings['consumer.session.timeout.ms'])
@@ -62,6 +59,19 @@ export function consumerSettings(loaded: LoadedSettings<typeof proxyNodeSettings
   const prefix = settings['group.instance.id.prefix']
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(prefix))
     problems.push(`group.instance.id.prefix=${prefix}: must be 1 to 64 of [A-Za-z0-9._-]`)
+  return problems
+}
+
+/**
+ * Reads the consumers' part of the settings. Kafka's own consumer keys that have no row of ours come through the
+ * `consumer.` and `client.` prefixes, the former wins (contract v2 §5.2).
+ * @throws SettingsError with the consumerProblems.
+ */
+export function consumerSettings(loaded: LoadedSettings<typeof proxyNodeSettings>): ConsumerSettings {
+  const { settings, passThrough } = loaded
+  const problems = consumerProblems(loaded)
+  const autoOffsetReset = passedConsumerValue(passThrough, 'auto.offset.reset')
+  const reset = resetPolicyOf(autoOffsetReset.text, autoOffsetReset.key)
   if (problems.length > 0 || 'problem' in reset) throw new SettingsError(problems)
   const threads = settings['consumer.threads']
   return {
@@ -69,14 +79,14 @@ export function consumerSettings(loaded: LoadedSettings<typeof proxyNodeSettings
     instancesPerGroupMax: settings['consumer.instances.per.group.max'],
     instanceTimeoutMs: settings['consumer.instance.timeout.ms'],
     instanceCloseTimeoutMs: settings['instance.close.timeout.ms'],
-    groupInstanceIdPrefix: prefix,
+    groupInstanceIdPrefix: settings['group.instance.id.prefix'],
     failover: settings['failover.mode'] === 'takeover' ? 'takeover' : 'recreate',
     sessionTimeoutMs: settings['consumer.session.timeout.ms'],
     heartbeatIntervalMs: settings['consumer.heartbeat.interval.ms'],
     rebalanceTimeoutMs: settings['consumer.rebalance.timeout.ms'],
     subscriptionWaitMs: settings['subscription.wait.ms'],
     patternRefreshMs: settings['consumer.metadata.max.age.ms'],
-    autoCreateTopics: isTrue(autoCreate),
+    autoCreateTopics: isTrue(passedConsumerValue(passThrough, 'allow.auto.create.topics').text),
     isolation:
       settings['consumer.isolation.level'] === 'read_committed' ? 'read_committed' : 'read_uncommitted',
     autoCommitIntervalMs: settings['consumer.auto.commit.interval.ms'],
@@ -90,7 +100,7 @@ export function consumerSettings(loaded: LoadedSettings<typeof proxyNodeSettings
     responseWriteTimeoutMs: settings['response.write.timeout.ms'],
     instanceDefaults: {
       autoOffsetReset: reset.policy,
-      autoCommit: isTrue(autoCommit),
+      autoCommit: isTrue(passedConsumerValue(passThrough, 'enable.auto.commit').text),
       fetchMinBytes: settings['fetch.min.bytes'],
       requestTimeoutMs: settings['consumer.request.timeout.ms'],
     },

@@ -95,6 +95,6 @@ describe('instanceSettings - contract v2 §2.9', () => {
     ['by_duration:P2D', 172_800_000],
     ['by_duration:PT0S', 0],
   ])('%s', (text, durationMs) => {
-    expect(resetPolicyOf(text)).toEqual({ policy: { from: 'duration', durationMs } })
+    expect(resetPolicyOf(text, 'auto.offset.reset')).toEqual({ policy: { from: 'duration', durationMs } })
   })
 })

@@ -54,10 +54,13 @@ export function instanceSettings(
     )
   }
   const { autoCommitEnable, autoOffsetReset } = body
-  const commitProblem = autoCommitEnable === null ? undefined : autoCommitProblem(autoCommitEnable)
+  const commitProblem =
+    autoCommitEnable === null ? undefined : booleanProblem(autoCommitEnable, 'enable.auto.commit')
   if (commitProblem !== undefined) throw new RestError('invalidConsumerConfig', commitProblem)
   const reset =
-    autoOffsetReset === null ? { policy: defaults.autoOffsetReset } : resetPolicyOf(autoOffsetReset)
+    autoOffsetReset === null
+      ? { policy: defaults.autoOffsetReset }
+      : resetPolicyOf(autoOffsetReset, 'auto.offset.reset')
   if ('problem' in reset) throw new RestError('invalidConsumerConfig', reset.problem)
   return {
     format,
@@ -69,14 +72,14 @@ export function instanceSettings(
   }
 }
 
-/** What Kafka's consumer says of a value that is no boolean, or undefined. */
-export function autoCommitProblem(text: string): string | undefined {
+/** What Kafka's consumer says of a value of `key` that is no boolean, or undefined. */
+export function booleanProblem(text: string, key: string): string | undefined {
   if (/^\s*(true|false)\s*$/i.test(text)) return undefined
-  return `Invalid value ${text} for configuration enable.auto.commit: Expected value to be either true or false`
+  return `Invalid value ${text} for configuration ${key}: Expected value to be either true or false`
 }
 
-/** Reads `auto.offset.reset`, case-sensitive as in Kafka: earliest, latest, none, by_duration:<ISO-8601 duration>. */
-export function resetPolicyOf(text: string): { policy: ResetPolicy } | { problem: string } {
+/** Reads `auto.offset.reset`, case-sensitive as in Kafka: earliest, latest, none, by_duration:<ISO-8601 duration>. `key` is for the text of the problem. */
+export function resetPolicyOf(text: string, key: string): { policy: ResetPolicy } | { problem: string } {
   if (text === 'earliest' || text === 'latest' || text === 'none') return { policy: { from: text } }
   const durationMs = text.startsWith('by_duration:')
     ? isoDurationMs(text.slice('by_duration:'.length))
@@ -84,7 +87,7 @@ export function resetPolicyOf(text: string): { policy: ResetPolicy } | { problem
   if (durationMs !== undefined) return { policy: { from: 'duration', durationMs } }
   return {
     problem:
-      `Invalid value ${text} for configuration auto.offset.reset: ` +
+      `Invalid value ${text} for configuration ${key}: ` +
       `must be earliest, latest, none or by_duration:<ISO-8601 duration>`,
   }
 }
