@@ -36,6 +36,7 @@ import { openMember } from './open-member.ts'
 import { openProduce } from './open-produce.ts'
 import { openSchemas } from './open-schemas.ts'
 import { statelessHandlers } from './open-stateless.ts'
+import { consumerProblems } from './services/consumer-settings.ts'
 import { Drain, type DrainSettings } from './services/drain.ts'
 import type { Membership } from './services/membership.ts'
 import { NodeOperations } from './services/node-operations.ts'
@@ -69,7 +70,7 @@ export async function startProxyNode(
   loaded: LoadedProxyNodeSettings,
   deps: ProxyNodeProgramDeps,
 ): Promise<RunningProxyNode> {
-  const checked = checkSettings(loaded)
+  const checked = checkSettings(loaded, consumerProblems(loaded))
   const lifecycle = new Lifecycle(deps.log)
   try {
     return await start(loaded, checked, deps, lifecycle)

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { loadSettings } from '../shared/settings/load.ts'
+import { loadSettings, SettingsError } from '../shared/settings/load.ts'
 import { proxyNodeSettings } from './settings.ts'
 import { checkSettings } from './settings-check.ts'
 
-const check = (entries: Record<string, string>) =>
+const check = (entries: Record<string, string>, found: readonly string[] = []) =>
   checkSettings(
     loadSettings(
       proxyNodeSettings,
@@ -12,12 +12,36 @@ const check = (entries: Record<string, string>) =>
       ),
       {},
     ),
+    found,
   )
+
+function problemsOf(entries: Record<string, string>, found: readonly string[]): readonly string[] {
+  try {
+    check(entries, found)
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems
+    throw error
+  }
+  return []
+}
 
 test('takeovers need the token that they are asked for with', () => {
   expect(() => check({ 'failover.mode': 'takeover' })).toThrow('failover.mode=takeover needs internal.token')
   const both = { 'failover.mode': 'takeover', 'internal.token': 'secret' }
   expect(check(both).listener).toBe('http://127.0.0.1:1')
+})
+
+test('all problems are told at once, with those that others found', () => {
+  const settings = { 'bootstrap.servers': '', 'internal.token': '', 'failover.mode': 'takeover' }
+  const text = problemsOf(settings, ['consumer.enable.auto.commit is wrong'])
+  expect(text).toEqual([
+    'consumer.enable.auto.commit is wrong',
+    expect.stringContaining('failover.mode=takeover'),
+    'bootstrap.servers needs to be configured',
+  ])
+  expect(problemsOf({ 'bootstrap.servers': 'kafka' }, [])).toEqual([
+    'bootstrap.servers: kafka is not host:port',
+  ])
 })
 
 test('a lease leaves time for a renewal that fails, and for one more', () => {

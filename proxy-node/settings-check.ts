@@ -16,10 +16,14 @@ export interface CheckedSettings {
 
 /**
  * Checks what the rows of the table cannot say one by one.
+ * @param found problems that others have found in the settings already, to be told with these.
  * @throws SettingsError with all problems at once.
  */
-export function checkSettings({ settings }: LoadedProxyNodeSettings): CheckedSettings {
-  const problems: string[] = []
+export function checkSettings(
+  { settings }: LoadedProxyNodeSettings,
+  found: readonly string[] = [],
+): CheckedSettings {
+  const problems = [...found]
   const [listener = '', ...more] = settings['listeners']
   if (more.length > 0) problems.push('listeners: one address')
   if (!/^https?:\/\//.test(listener) || !URL.canParse(listener))
@@ -46,8 +50,7 @@ export function checkSettings({ settings }: LoadedProxyNodeSettings): CheckedSet
     if (parsed === undefined) problems.push(`bootstrap.servers: ${address} is not host:port`)
     return parsed ?? []
   })
-  if (bootstrap.length === 0 && problems.length === 0)
-    problems.push('bootstrap.servers needs to be configured')
+  if (settings['bootstrap.servers'].length === 0) problems.push('bootstrap.servers needs to be configured')
   // A renewal that fails later than that is taken for one that the process slept over (services/lease.ts).
   if (settings['redis.timeout.ms'] * 3 > settings['lease.ms'])
     problems.push('redis.timeout.ms must be at most a third of lease.ms')
