@@ -131,7 +131,7 @@ export const gatewaySettings = [
   {
     key: 'node.response.timeout.ms',
     kind: 'int',
-    default: '180000',
+    default: '190000',
     min: 1,
     doc: 'Longest wait for the head of an answer, in ms; then 504. Longer than the longest produce (producer.max.block.ms + producer.delivery.timeout.ms at worst) and the longest read.',
   },
