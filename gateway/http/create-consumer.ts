@@ -7,7 +7,7 @@ import type { Placing } from '../routing/router.ts'
 import type { ClientRequest, UpstreamAnswer } from '../upstream/forwarder.ts'
 import { trySeveral } from './attempt.ts'
 import type { ForwardDeps } from './deps.ts'
-import { publicBase } from './forwarded-headers.ts'
+import { publicBase } from './public-base.ts'
 
 /**
  * Forwards the creation of a consumer instance to the node that its name belongs to. The body is not changed: the

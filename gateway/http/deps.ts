@@ -5,7 +5,7 @@ import type { NodeLoad } from '../routing/node-load.ts'
 import type { Router } from '../routing/router.ts'
 import type { Selection } from '../routing/selection.ts'
 import type { Withdrawals } from '../routing/withdrawals.ts'
-import type { PublicBaseRules } from './forwarded-headers.ts'
+import type { PublicBaseRules } from './public-base.ts'
 import type { ReadOutcomes } from './read-outcomes.ts'
 
 /** What forwarding a request takes. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type AddressClues, isAuthority, parseForwarded, publicBase } from './forwarded-headers.ts'
+import { type AddressClues, isAuthority, parseForwarded, publicBase } from './public-base.ts'
 
 const none: AddressClues = {
   scheme: 'http',
