@@ -1,5 +1,6 @@
 import { RestError } from '../../shared/errors/rest-error.ts'
 import type { OperatorCall, OperatorHandler } from '../../shared/http/operator-api.ts'
+import type { NodeStatus } from '../../shared/rest/node-status.ts'
 import type { NodeLoad } from '../routing/node-load.ts'
 import type { NodeOrders } from '../routing/node-orders.ts'
 import type { KnownNode, NodeView } from '../routing/node-view.ts'
@@ -42,6 +43,12 @@ async function knownNode(view: AdminNodesDeps['view'], id: string): Promise<Know
   return found
 }
 
+/** By its record. Whether a node gave up with instances left only the node itself can say (`nodes.status`). */
+function drainState({ draining, instances }: KnownNode): NodeStatus['state'] {
+  if (!draining) return 'active'
+  return instances === 0 ? 'drained' : 'draining'
+}
+
 function rendered({ view, selection, load }: AdminNodesDeps, node: KnownNode) {
   // A node of the static list has no record: nobody told its incarnation, state, lease and limit.
   const isMember = node.incarnation !== undefined
@@ -51,7 +58,7 @@ function rendered({ view, selection, load }: AdminNodesDeps, node: KnownNode) {
     zone: node.zone,
     incarnation: node.incarnation ?? null,
     source: isMember ? 'routing table' : 'setting nodes',
-    state: node.draining ? 'draining' : 'active',
+    state: drainState(node),
     routing: selection.stateOf(node),
     instances: isMember ? node.instances : null,
     instances_max: isMember ? node.instancesMax : null,

@@ -153,6 +153,10 @@ describe('the command', () => {
     expect(await placementsOf('--group', group)).toMatchObject([{ node: other, state: 'owner-alive' }])
     const state = await admin(gateway, 'GET', `/nodes/${holder}/drain`)
     expect(state.json()).toMatchObject({ id: holder, state: 'drained', instances: 0 })
+    await until('the list to show it', async () => {
+      const { nodes: listed } = await cliJson<{ nodes: { id: string; state: string }[] }>('nodes')
+      return listed.find(({ id }) => id === holder)?.state === 'drained'
+    })
 
     await producer.send(topic, [{ value: '3' }])
     expect((await client.take(1)).map(({ value }) => value)).toEqual([3])
