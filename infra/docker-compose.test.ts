@@ -146,9 +146,13 @@ test("the gateway's image has the operators' command in its PATH", () => {
     /^RUN ln -s \/app\/(\S+) \/usr\/local\/bin\/kafka-rest-gateway$/m.exec(
       read('infra/gateway.Dockerfile'),
     ) ?? []
-  expect(spawnSync(join(ROOT_DIR, target), ['--help'], { encoding: 'utf8' }).stdout).toContain(
-    'kafka-rest-gateway',
-  )
+  const run = (args: string[], input = '') =>
+    spawnSync(join(ROOT_DIR, target), args, { encoding: 'utf8', input, env: { PATH: process.env['PATH'] } })
+  expect(run(['--help']).stdout).toContain('kafka-rest-gateway')
+  // The token comes in as it does with `kubectl exec -i`: with one it goes on, to an address where nobody listens.
+  const status = ['status', '--url', 'http://127.0.0.1:1', '--token-file', '-']
+  expect(run(status, '').stderr).toContain("An operator's token is needed")
+  expect(run(status, 'secret\n')).toMatchObject({ status: 3, stdout: '' })
 })
 
 describe.each(['gateway', 'proxy-node'])('infra/%s.Dockerfile', tier => {

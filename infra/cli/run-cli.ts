@@ -77,9 +77,12 @@ function tokenOf({ env }: CliHost, { tokenFile }: CliOptions): string {
   return token
 }
 
+/** For containers: a variable on the command line of `kubectl exec` stands in logs. */
+const STDIN = 0
+
 function tokenIn(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file === '-' ? STDIN : file, 'utf8')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new CliFailure(`The token cannot be read: ${reason}.`, exitCodes.usage, { cause: error })

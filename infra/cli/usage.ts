@@ -12,7 +12,7 @@ export const CLI_USAGE = `kafka-rest-gateway: looks at and steers a gateway and 
 
 Options
   --url URL          admin address of the gateway (else GATEWAY_ADMIN_URL, else http://127.0.0.1:8092)
-  --token-file FILE  file with the operator's token (else the variable GATEWAY_ADMIN_TOKEN)
+  --token-file FILE  file with the operator's token, - for standard input (else the variable GATEWAY_ADMIN_TOKEN)
   --node ID          placements: only of this node
   --group GROUP      placements: only of this group
   --limit N          placements: at most N in all (default 1000)
