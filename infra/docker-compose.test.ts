@@ -29,9 +29,14 @@ interface Compose {
 
 const read = (path: string) => readFileSync(join(ROOT_DIR, path), 'utf8')
 
+const operator = 'alice:' + '0'.repeat(64)
+
 /** Values as the containers get them: `${NAME:?…}` and `${NAME:-}` filled in, everything a string. */
 function environmentOf(service: Service | undefined): Record<string, string> {
-  const variables: Record<string, string> = { INTERNAL_TOKEN: 'a secret of some length' }
+  const variables: Record<string, string> = {
+    INTERNAL_TOKEN: 'a secret of some length',
+    ADMIN_TOKENS: operator,
+  }
   return Object.fromEntries(
     Object.entries(service?.environment ?? {}).map(([name, value]) => [
       name,
@@ -90,7 +95,11 @@ describe('docker-compose.yml', () => {
       const loaded = loadSettings(gatewaySettings, new Map(), environmentOf(compose.services[name]))
       expect(loaded.unknown).toEqual([])
       expect(loaded.passThrough.size).toBe(0)
-      expect(loaded.settings).toMatchObject({ id: name, 'internal.token': 'a secret of some length' })
+      expect(loaded.settings).toMatchObject({
+        id: name,
+        'internal.token': 'a secret of some length',
+        'admin.tokens': [operator],
+      })
     }
     for (const name of named(/^node-/)) {
       const loaded = loadSettings(proxyNodeSettings, new Map(), environmentOf(compose.services[name]))
@@ -99,6 +108,7 @@ describe('docker-compose.yml', () => {
         id: name,
         'internal.url': `http://${name}:8083`,
         'internal.token': 'a secret of some length',
+        'admin.tokens': [operator],
         'bootstrap.servers': ['kafka:9092'],
       })
     }

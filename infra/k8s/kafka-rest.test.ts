@@ -34,6 +34,7 @@ interface Container {
   readonly readinessProbe: Probe
   readonly livenessProbe: Probe
   readonly lifecycle?: unknown
+  readonly resources: { readonly limits: { readonly memory: string } }
 }
 
 interface PodTemplate {
@@ -194,6 +195,24 @@ test('a node says its pod’s address and name, and each gateway knows all nodes
   expect([...checkGateway(gatewayOfUser, false).nodes]).toEqual(
     names.map(name => [name, `http://${name}.${serviceName}:8083`]),
   )
+})
+
+test('operators’ tokens come from the secret, and it says what belongs there', () => {
+  for (const spec of [gateway, node])
+    expect(containerOf(spec).env.find(({ name }) => name === 'KAFKA_REST_ADMIN_TOKENS')).toMatchObject({
+      valueFrom: { secretKeyRef: { name: 'kafka-rest', key: 'admin-tokens' } },
+    })
+  for (const { settings } of [loadedGateway, loadedNode]) expect(settings['admin.tokens']).toEqual([])
+})
+
+test('a node has the memory that docs/operations.md tells for large bodies and reads', () => {
+  const { settings } = loadedNode
+  const [, gigabytes] = /^(\d+)Gi$/.exec(containerOf(node).resources.limits.memory) ?? []
+  const instances = 0.1e6 * settings['consumer.instances.max']
+  const large = settings['reads.memory.bytes'] + 3 * settings['request.bodies.max.bytes']
+  expect(Number(gigabytes) * 2 ** 30).toBeGreaterThan(512e6 + instances + large)
+  // Else a body of the largest size is always refused.
+  expect(settings['request.bodies.max.bytes']).toBeGreaterThanOrEqual(settings['request.body.max.bytes'])
 })
 
 test('a gateway goes on serving until its readiness probe has failed', () => {
