@@ -47,13 +47,14 @@ const settingsIntro =
   '`consumer.threads` is `KAFKA_REST_CONSUMER_THREADS`. With wrong values nothing runs: the start lists as many of them as can be seen at once.'
 const errorsIntro =
   'Every error a client can see: `{"error_code":…,"message":…}`. `{}` stands for a detail. *retry*: the same request ' +
-  'may succeed later without a change.'
+  'may succeed later without a change. *v2 §…* is a section of the contract: the description of Confluent’s REST API v2 ' +
+  'that this project is built against; it is not in the repository.'
 const routesIntro =
   'What a request needs decides where the gateway sends it: *stateless* to any node, *create* to a node chosen by ' +
   'the name of the instance, *instance* to the node that holds it.'
 const operatorsIntro =
   'On the admin listener, JSON, for requests with `Authorization: Bearer TOKEN` of a token in `admin.tokens`; the command ' +
-  '`npx kafka-rest-gateway` speaks to them. Each action is logged with the name of its operator.'
+  '`kafka-rest-gateway` ([operations](../operations.md#operators-routes-and-the-command)) speaks to them. Each action is logged with the name of its operator.'
 const metricsIntro = 'Prometheus text on the admin listener, `/metrics`, besides the usual process metrics.'
 
 function page(title: string, intro: string, parts: string[]): string {

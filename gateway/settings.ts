@@ -71,7 +71,7 @@ export const gatewaySettings = [
     kind: 'string',
     default: '',
     secret: true,
-    doc: 'Shared secret of gateways and nodes. Without it nodes ignore what a gateway tells them. Needed for listeners other than loopback.',
+    doc: 'Shared secret of gateways and nodes. Without it nodes ignore what a gateway tells them. Needed for listeners other than loopback, of 16 characters at least.',
   },
   {
     key: 'nodes',

@@ -89,7 +89,7 @@ export const proxyNodeSettings = [
     kind: 'string',
     default: '',
     secret: true,
-    doc: 'Shared secret of gateways and nodes. Internal headers and routes count only with it. Needed for listeners other than loopback.',
+    doc: 'Shared secret of gateways and nodes. Internal headers and routes count only with it. Needed for listeners other than loopback, of 16 characters at least.',
   },
   {
     key: 'lease.ms',

@@ -218,7 +218,7 @@ export class System {
   #printOperators(adminUrl: string, token: string): void {
     const file = join(this.#runDir, 'operator-token')
     writeFileSync(file, `${token}\n`, { mode: 0o600 })
-    this.#print(`Operators: npx kafka-rest-gateway nodes --url ${adminUrl} --token-file ${file}`)
+    this.#print(`Operators: infra/cli/kafka-rest-gateway.mjs nodes --url ${adminUrl} --token-file ${file}`)
   }
 
   #printPart(name: string, address: string, part: PartProcess): void {

@@ -26,7 +26,7 @@ export const operatorSettings = [
     kind: 'list',
     default: '',
     secret: true,
-    doc: "Operators: name:hash, the SHA-256 (hex) of the operator's bearer token; `npx kafka-rest-gateway token NAME` draws one. The name is logged with each action; it may stand here twice while a token is replaced. Empty: the routes of operators on the admin listener are refused.",
+    doc: "Operators: name:hash, the SHA-256 (hex) of the operator's bearer token; `kafka-rest-gateway token NAME` (the operators' command) draws one. The name is logged with each action; it may stand here twice while a token is replaced. Empty: the routes of operators on the admin listener are refused.",
   },
 ] as const satisfies readonly SettingRow[]
 

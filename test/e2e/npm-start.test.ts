@@ -93,9 +93,10 @@ test('everything is started, said, ready, and stopped by SIGTERM to npm', async 
   expect(statSync(settings).mode & 0o777).toBe(0o600)
 
   const [, command = '', tokenFile = ''] =
-    /^Operators: npx (kafka-rest-gateway nodes .*--token-file (\S+))$/m.exec(started.output()) ?? []
+    /^Operators: (infra\/cli\/kafka-rest-gateway\.mjs nodes .*--token-file (\S+))$/m.exec(started.output()) ??
+    []
   expect(statSync(tokenFile).mode & 0o777).toBe(0o600)
-  const nodes = await runCommand('npx', command.split(' '), { cwd: ROOT_DIR })
+  const nodes = await runCommand('sh', ['-c', command], { cwd: ROOT_DIR })
   expect(nodes).toMatchObject({ code: 0, stdout: expect.stringMatching(/^node-2 +active +available/m) })
 
   const base = `http://127.0.0.1:${port}`
