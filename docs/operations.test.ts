@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { gatewaySettings } from '../gateway/settings.ts'
+import { KAFKA_VERSION } from '../infra/local/kafka-install.ts'
+import { APICURIO_VERSION } from '../infra/local/schema-registry.ts'
 import { stopTimeMs } from '../infra/stop-time.ts'
 import { proxyNodeSettings } from '../proxy-node/settings.ts'
 import { restErrors } from '../shared/errors/rest-errors.ts'
@@ -102,6 +104,11 @@ describe('what the page names', () => {
     for (const path of codes.filter(code => /^(infra|docs)\/[\w./-]+$|^docker-compose\.yml$/.test(code)))
       expect(existsSync(join(root, path)), path).toBe(true)
   })
+})
+
+test('the versions that the page calls tested are those that the tests run on', () => {
+  expect(page).toMatch(new RegExp(`^\\| Kafka \\| \\S+ \\| ${KAFKA_VERSION} \\|`, 'm'))
+  expect(page).toContain(`| Apicurio Registry ${APICURIO_VERSION} |`)
 })
 
 describe('times that belong together', () => {
