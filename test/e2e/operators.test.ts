@@ -238,9 +238,12 @@ describe('the command', () => {
     )
   })
 
-  test('reads the token from a file, and runs by npx', async () => {
-    const args = ['kafka-rest-gateway', 'status', '--url', gateway.adminUrl, '--token-file', tokenFile]
-    expect(await runCommand('npx', args, { cwd: ROOT_DIR })).toMatchObject({ code: 0, stderr: '' })
+  test('runs as it stands in the repository, with the token from a file or from standard input', async () => {
+    const command = join(ROOT_DIR, 'infra/cli/kafka-rest-gateway.mjs')
+    const run = (file: string, input = '') =>
+      runCommand(command, ['status', '--url', gateway.adminUrl, '--token-file', file], { input })
+    expect(await run(tokenFile)).toMatchObject({ code: 0, stderr: '' })
+    expect(await run('-', `${alice.token}\n`)).toMatchObject({ code: 0, stderr: '' })
   })
 })
 
