@@ -441,7 +441,7 @@ describe('hostile JSON Schemas', () => {
   })
 
   test('unique items are found in one pass', () => {
-    const items = Array.from({ length: 100_000 }, (_, index) => ({ index }))
+    const items = Array.from({ length: 20_000 }, (_, index) => ({ index }))
     expect(encoded(codecOf({ uniqueItems: true }), items)).toHaveLength(JSON.stringify(items).length)
   })
 
