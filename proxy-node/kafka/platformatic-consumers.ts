@@ -10,6 +10,7 @@ import type {
   Isolation,
   KafkaConsumers,
   MembershipOptions,
+  OffsetAnswer,
   PartitionOffset,
 } from '../ports/kafka-consumer.ts'
 import { GroupLeader } from './group-leader.ts'
@@ -75,6 +76,18 @@ export class PlatformaticConsumers implements KafkaConsumers {
     options: { readonly isolation: Isolation; readonly signal?: AbortSignal },
   ): Promise<readonly PartitionOffset[]> {
     return this.#offsets.listOffsets(partitions, at, options)
+  }
+
+  askOffsets(
+    partitions: readonly TopicPartition[],
+    at: 'earliest' | 'latest' | { readonly timestampMs: number },
+    options: {
+      readonly isolation: Isolation
+      readonly signal?: AbortSignal
+      readonly onAnswer: (answers: readonly OffsetAnswer[]) => void
+    },
+  ): Promise<void> {
+    return this.#offsets.askOffsets(partitions, at, options)
   }
 
   committed(

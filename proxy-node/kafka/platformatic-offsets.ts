@@ -1,7 +1,13 @@
 import { listOffsetsV7, offsetCommitV8, offsetFetchV8 } from '@platformatic/kafka'
 import type { Clock } from '../../shared/clock.ts'
 import type { TopicPartition } from '../ports/kafka-cluster.ts'
-import type { CommittedOffset, GroupMember, Isolation, PartitionOffset } from '../ports/kafka-consumer.ts'
+import type {
+  CommittedOffset,
+  GroupMember,
+  Isolation,
+  OffsetAnswer,
+  PartitionOffset,
+} from '../ports/kafka-consumer.ts'
 import { KafkaError } from '../ports/kafka-error.ts'
 import { brokerCodes, isCoordinatorError, isLeaderError } from './broker-codes.ts'
 import type { BrokerAddress } from './broker-connections.ts'
@@ -30,6 +36,11 @@ interface Deps {
 type Signal = AbortSignal | undefined
 type At = 'earliest' | 'latest' | { readonly timestampMs: number }
 
+/** An answer, and whether a look at fresh metadata may mend its failure. */
+interface Answer extends OffsetAnswer {
+  readonly mends: boolean
+}
+
 /** Offset look-ups and commits, as `KafkaConsumers` describes them. */
 export class PlatformaticOffsets {
   readonly #deps: Deps
@@ -52,14 +63,38 @@ export class PlatformaticOffsets {
     const deadline = clock.monotonic() + settings.apiTimeoutMs
     const found: PartitionOffset[] = []
     for (let left = partitions; ; ) {
-      const round = await this.#listOnce(left, at, isolation, signal)
-      found.push(...round.found)
-      left = round.again
+      const again: TopicPartition[] = []
+      let failure: KafkaError | undefined
+      const onAnswer = (answers: readonly Answer[]) => {
+        for (const { topic, partition, offset, error, mends } of answers) {
+          if (error === undefined) found.push({ topic, partition, offset })
+          else if (!mends) throw error
+          else {
+            failure = error
+            again.push({ topic, partition })
+          }
+        }
+      }
+      await this.#ask(left, at, { isolation, signal, onAnswer })
+      left = again
       const pauseMs = backoff.next()
-      if (left.length === 0 || !round.failure) return found
-      if (clock.monotonic() + pauseMs >= deadline) throw round.failure
+      if (left.length === 0 || !failure) return found
+      if (clock.monotonic() + pauseMs >= deadline) throw failure
       await clock.sleep(pauseMs, signal)
     }
+  }
+
+  /** Asks each leader once, as `KafkaConsumers` describes it. */
+  askOffsets(
+    partitions: readonly TopicPartition[],
+    at: At,
+    options: {
+      isolation: Isolation
+      signal?: Signal
+      onAnswer: (answers: readonly OffsetAnswer[]) => void
+    },
+  ): Promise<void> {
+    return this.#ask(partitions, at, options)
   }
 
   /** @throws KafkaError; partitions that do not exist or have no commit are left out. */
@@ -152,62 +187,81 @@ export class PlatformaticOffsets {
     if (failed) throw brokerError(failed.code, { subject: isGroupError(failed.code) ? group : failed.topic })
   }
 
-  /** Asks each leader once; what only needs another look at the metadata comes back in `again`. */
-  async #listOnce(partitions: readonly TopicPartition[], at: At, isolation: Isolation, signal: Signal) {
-    const found: PartitionOffset[] = []
-    const again: TopicPartition[] = []
-    let failure: KafkaError | undefined
-    const fail = (list: readonly TopicPartition[], error: unknown) => {
-      if (!(error instanceof KafkaError)) throw error
-      // Metadata that says so after its doubts is believed.
-      const mends = isConnectionFailure(error) || isLeaderError(error.code)
-      if (!mends) throw error
-      failure = error
-      again.push(...list)
-      for (const { topic } of list) this.#deps.cluster.outdated(topic)
-    }
+  async #ask(
+    partitions: readonly TopicPartition[],
+    at: At,
+    options: { isolation: Isolation; signal?: Signal; onAnswer: (answers: readonly Answer[]) => void },
+  ): Promise<void> {
+    const { isolation, signal, onAnswer } = options
     const shares = new Map<
       number,
       { broker: BrokerAddress; targets: (TopicPartition & { leaderEpoch: number })[] }
     >()
-    for (const target of partitions) {
-      try {
-        const { broker, leaderEpoch } = await this.#deps.cluster.leader(target, signal)
+    // All at once: one without a leader makes the metadata of its topic out of date, and each look after it would wait
+    // for fresh ones.
+    await Promise.all(
+      partitions.map(async target => {
+        const leader = await this.#leaderOf(target, signal)
+        if ('error' in leader) return onAnswer([leader])
+        const { broker, leaderEpoch } = leader
         const share = shares.get(broker.id) ?? { broker, targets: [] }
         shares.set(broker.id, share)
         share.targets.push({ ...target, leaderEpoch })
-      } catch (error) {
-        if (error instanceof KafkaError && error.code === brokerCodes.unknownTopicOrPartition) throw error
-        fail([target], error)
-      }
-    }
-    await Promise.all(
-      [...shares.values()].map(async ({ broker, targets }) => {
-        const topics = byTopic(targets).map(([name, list]) => ({
-          name,
-          partitions: list.map(({ partition, leaderEpoch }) => ({
-            partitionIndex: partition,
-            currentLeaderEpoch: leaderEpoch,
-            timestamp: timestampOf(at),
-          })),
-        }))
-        try {
-          const answer = await this.#call(broker, 'An offset look-up', signal, connection =>
-            listOffsetsV7.api.async(connection, -1, isolation === 'read_committed' ? 1 : 0, topics),
-          )
-          for (const { name, partitions: entries } of answer.topics) {
-            for (const { partitionIndex: partition, errorCode, offset } of entries) {
-              const target = { topic: name, partition }
-              if (errorCode !== brokerCodes.none) fail([target], brokerError(errorCode, { subject: name }))
-              else found.push({ ...target, offset: offset < 0n ? undefined : offset })
-            }
-          }
-        } catch (error) {
-          fail(targets, error)
-        }
       }),
     )
-    return { found, again, failure }
+    await Promise.all(
+      [...shares.values()].map(async ({ broker, targets }) => {
+        onAnswer(await this.#askLeader(broker, targets, { at, isolation, signal }))
+      }),
+    )
+  }
+
+  async #leaderOf(target: TopicPartition, signal: Signal) {
+    try {
+      return await this.#deps.cluster.leader(target, signal)
+    } catch (error) {
+      // Metadata that says so after its doubts is believed.
+      if (error instanceof KafkaError && error.code === brokerCodes.unknownTopicOrPartition)
+        return { ...target, offset: undefined, error, mends: false }
+      return this.#failed(target, error)
+    }
+  }
+
+  /** One leader's answer; when it gave none, the failure of each partition. */
+  async #askLeader(
+    broker: BrokerAddress,
+    targets: readonly (TopicPartition & { readonly leaderEpoch: number })[],
+    { at, isolation, signal }: { at: At; isolation: Isolation; signal: Signal },
+  ): Promise<Answer[]> {
+    const topics = byTopic(targets).map(([name, list]) => ({
+      name,
+      partitions: list.map(({ partition, leaderEpoch }) => ({
+        partitionIndex: partition,
+        currentLeaderEpoch: leaderEpoch,
+        timestamp: timestampOf(at),
+      })),
+    }))
+    try {
+      const answer = await this.#call(broker, 'An offset look-up', signal, connection =>
+        listOffsetsV7.api.async(connection, -1, isolation === 'read_committed' ? 1 : 0, topics),
+      )
+      return answer.topics.flatMap(({ name: topic, partitions }) =>
+        partitions.map(({ partitionIndex: partition, errorCode, offset }) =>
+          errorCode === brokerCodes.none
+            ? { topic, partition, offset: offset < 0n ? undefined : offset, error: undefined, mends: false }
+            : this.#failed({ topic, partition }, brokerError(errorCode, { subject: topic })),
+        ),
+      )
+    } catch (error) {
+      return targets.map(target => this.#failed(target, error))
+    }
+  }
+
+  #failed({ topic, partition }: TopicPartition, error: unknown): Answer {
+    if (!(error instanceof KafkaError)) throw error
+    const mends = isConnectionFailure(error) || isLeaderError(error.code)
+    if (mends) this.#deps.cluster.outdated(topic)
+    return { topic, partition, offset: undefined, error, mends }
   }
 
   #call<T>(address: BrokerAddress, what: string, signal: Signal, send: Send<T>): Promise<T> {

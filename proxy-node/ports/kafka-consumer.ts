@@ -1,4 +1,5 @@
 import type { TopicPartition } from './kafka-cluster.ts'
+import type { KafkaError } from './kafka-error.ts'
 
 /**
  * Reading from Kafka and group membership, in our vocabulary. One value serves all consumer instances of the
@@ -13,14 +14,29 @@ export interface KafkaConsumers {
    */
   fetch(request: FetchRequest): Promise<readonly FetchedPartition[]>
   /**
-   * Resolves positions. A time resolves to the first record with that timestamp or later, undefined when there is
-   * none.
+   * Resolves positions: all of them, or it throws after a time in which what may pass was tried again. A time resolves to
+   * the first record with that timestamp or later, undefined when there is none.
    */
   listOffsets(
     partitions: readonly TopicPartition[],
     at: 'earliest' | 'latest' | { readonly timestampMs: number },
     options: { readonly isolation: Isolation; readonly signal?: AbortSignal },
   ): Promise<readonly PartitionOffset[]>
+  /**
+   * Asks the leader of each partition once, for whoever needs each position as soon as it can be had. `onAnswer` is told
+   * of every leader's answer when it comes, and of each partition's own failure: a leader that is away or late holds up no
+   * others. Resolves when the last one has answered or failed.
+   * @throws the signal's reason, and what `onAnswer` throws.
+   */
+  askOffsets(
+    partitions: readonly TopicPartition[],
+    at: 'earliest' | 'latest' | { readonly timestampMs: number },
+    options: {
+      readonly isolation: Isolation
+      readonly signal?: AbortSignal
+      readonly onAnswer: (answers: readonly OffsetAnswer[]) => void
+    },
+  ): Promise<void>
   /** Committed offsets; partitions without a commit are left out. */
   committed(
     group: string,
@@ -89,6 +105,11 @@ export interface FetchedRecord {
 
 export interface PartitionOffset extends TopicPartition {
   readonly offset: bigint | undefined
+}
+
+/** Of one partition: its offset, which may be undefined as `listOffsets` has it, or why it cannot be told now. */
+export interface OffsetAnswer extends PartitionOffset {
+  readonly error: KafkaError | undefined
 }
 
 export interface CommittedOffset extends TopicPartition {

@@ -1,7 +1,7 @@
 import { Admin } from '@platformatic/kafka'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { OpenKafka } from '../../proxy-node/open-kafka.ts'
-import type { FetchedPartition } from '../../proxy-node/ports/kafka-consumer.ts'
+import type { FetchedPartition, OffsetAnswer } from '../../proxy-node/ports/kafka-consumer.ts'
 import { all, fetchOne, openDriver, readTo, TestMember } from '../support/consumer-driver.ts'
 import { KafkaTestCluster } from '../support/kafka-cluster.ts'
 import { createTopic } from '../support/kafka-topics.ts'
@@ -37,11 +37,11 @@ afterAll(async () => {
 })
 
 /** A topic with one partition on each broker; `leaders[i]` leads partition i. */
-async function spreadTopic(): Promise<{ topic: string; leaders: number[] }> {
+async function spreadTopic(replicas = 3): Promise<{ topic: string; leaders: number[] }> {
   const topic = uniqueName('t')
   // One that has just started takes no replicas yet.
   await until('all brokers are there', async () => (await driver.cluster.brokers()).length === 3)
-  await createTopic(kafka.addresses[0] ?? '', topic, { partitions: 3, replicas: 3 })
+  await createTopic(kafka.addresses[0] ?? '', topic, { partitions: 3, replicas })
   // The driver may ask a broker that has not heard of all of it yet.
   const leaders = await until('the leaders are known', async () => {
     driver.cluster.outdated(topic)
@@ -111,6 +111,8 @@ describe('a broker that dies', () => {
     const quiet = await spreadTopic()
     const ofDead = quiet.leaders.indexOf(dead)
     await produce(quiet.topic, ['quiet'], ofDead)
+    // Without a leader as long as its broker is dead.
+    const single = await spreadTopic(1)
     await kafka.kill(dead)
     const fetched = await fetchAll(topic, [0n, 0n, 0n])
     const alive = fetched.filter(({ error }) => error === undefined)
@@ -128,6 +130,17 @@ describe('a broker that dies', () => {
       if (fetched.error) expect(fetched.error).toMatchObject({ retriable: true })
       return fetched.records.length === 1
     })
+    const told: OffsetAnswer[] = []
+    await driver.consumers.askOffsets(
+      single.leaders.map((_, partition) => ({ topic: single.topic, partition })),
+      'latest',
+      { isolation, onAnswer: answers => told.push(...answers) },
+    )
+    expect(told.toSorted((a, b) => a.partition - b.partition)).toMatchObject(
+      single.leaders.map((leader, partition) =>
+        leader === dead ? { partition, error: { retriable: true } } : { partition, offset: 0n },
+      ),
+    )
     await kafka.restart(dead)
     await until('it is back', async () => (await driver.cluster.brokers()).length === 3)
   }, 300_000)
@@ -191,6 +204,19 @@ describe('a broker that stands still', () => {
       expect(both.map(({ partition, records }) => ({ partition, count: records.length }))).toEqual([
         { partition: 1, count: 1 },
       ])
+      // Positions at the others are found before anything is known of its own.
+      const told: OffsetAnswer[] = []
+      const enough = new AbortController()
+      const looking = driver.consumers.askOffsets(
+        [0, 1].map(partition => ({ topic, partition })),
+        'latest',
+        { isolation, signal: enough.signal, onAnswer: answers => told.push(...answers) },
+      )
+      const given = expect(looking).rejects.toThrow('enough')
+      await until('another leader has answered', () => told.length > 0)
+      expect(told).toMatchObject([{ topic, partition: 1, offset: 1n, error: undefined }])
+      enough.abort(new Error('enough'))
+      await given
       // A read of nothing else is over too, without an answer; the fetch ends by its time-out.
       expect(await fetchAll(topic, [0n])).toEqual([])
       const late = await fetchOne(impatient, { topic, partition: 0, offset: 0n })

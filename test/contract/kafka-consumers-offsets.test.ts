@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { OpenKafka } from '../../proxy-node/open-kafka.ts'
+import type { OffsetAnswer } from '../../proxy-node/ports/kafka-consumer.ts'
 import { openDriver, TestMember } from '../support/consumer-driver.ts'
 import { createTopic, deleteTopic } from '../support/kafka-topics.ts'
 import { RecordProducer } from '../support/record-producer.ts'
@@ -69,6 +70,21 @@ describe('positions', () => {
         kind: 'UNKNOWN_TOPIC_OR_PARTITION',
       })
     }
+  })
+
+  test('of each partition on its own: one that does not exist fails alone', async () => {
+    const topic = await newTopic()
+    await producer.send(topic, [{ value: 'x' }])
+    const told: OffsetAnswer[] = []
+    await driver.consumers.askOffsets(
+      [1, 0].map(partition => ({ topic, partition })),
+      'latest',
+      { isolation, onAnswer: answers => told.push(...answers) },
+    )
+    expect(told.toSorted((a, b) => a.partition - b.partition)).toMatchObject([
+      { topic, partition: 0, offset: 1n, error: undefined },
+      { topic, partition: 1, offset: undefined, error: { kind: 'UNKNOWN_TOPIC_OR_PARTITION' } },
+    ])
   })
 
   test('nothing asked, nothing answered', async () => {
