@@ -178,7 +178,7 @@ export class InstanceReads {
     if (resolver.failure !== undefined) {
       // It may have been mended meanwhile.
       resolver.start()
-      while (resolver.busy && clock.monotonic() < deadline)
+      while (resolver.rechecking && clock.monotonic() < deadline)
         await changes.wait(deadline - clock.monotonic(), clock, signal)
       if (resolver.failure !== undefined) throw resolver.failure
     }

@@ -50,8 +50,8 @@ function scripted(
   positions.assignGeneration([t0, t1], member)
   for (const asked of positions.unresolved()) positions.resolve(asked, 0n, true)
   const requests: FetchRequest[] = []
-  const resolver: Pick<PositionResolver, 'busy' | 'failure' | 'start' | 'lookAgain'> = {
-    busy: false,
+  const resolver: Pick<PositionResolver, 'failure' | 'rechecking' | 'start' | 'lookAgain'> = {
+    rechecking: false,
     failure: undefined,
     start: () => undefined,
     lookAgain: () => undefined,

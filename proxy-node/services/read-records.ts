@@ -152,7 +152,7 @@ export class RecordRead {
 
   async #awaitPositions(): Promise<void> {
     const { resolver, changes, clock } = this.#source
-    if (resolver.failure !== undefined && !resolver.busy) throw resolver.failure
+    if (resolver.failure !== undefined && !resolver.rechecking) throw resolver.failure
     await changes.wait(Math.max(0, Math.min(sliceWaitMs, this.#remainingMs)), clock, this.#signal)
   }
 

@@ -2,7 +2,13 @@ import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../shared/clock.ts'
 import { silentLogger } from '../../shared/observability/logger.ts'
 import type { TopicMetadata, TopicPartition } from '../ports/kafka-cluster.ts'
-import type { CommittedOffset, GroupMember, MayJoin, MembershipOptions } from '../ports/kafka-consumer.ts'
+import type {
+  CommittedOffset,
+  GroupMember,
+  MayJoin,
+  MembershipOptions,
+  OffsetAnswer,
+} from '../ports/kafka-consumer.ts'
 import { KafkaError } from '../ports/kafka-error.ts'
 import { Changes } from './changes.ts'
 import { Commits } from './commits.ts'
@@ -96,8 +102,11 @@ function subscribing(commit: (offsets: readonly CommittedOffset[]) => Promise<vo
       return membership
     },
     committed: async () => [],
-    listOffsets: async (partitions: readonly TopicPartition[]) =>
-      partitions.map(partition => ({ ...partition, offset: 0n })),
+    askOffsets: async (
+      partitions: readonly TopicPartition[],
+      _at: unknown,
+      { onAnswer }: { onAnswer: (answers: readonly OffsetAnswer[]) => void },
+    ) => onAnswer(partitions.map(partition => ({ ...partition, offset: 0n, error: undefined }))),
     commit: (_group: string, _member: GroupMember | undefined, offsets: readonly CommittedOffset[]) => {
       committed.push([...offsets])
       return commit(offsets)
