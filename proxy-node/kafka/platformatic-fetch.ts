@@ -72,7 +72,6 @@ export class PlatformaticFetcher {
   readonly #cluster: Cluster
   readonly #clock: Clock
   readonly #inFlight = new Map<string, Promise<FetchAnswer>>()
-  #turn = 0
 
   constructor(deps: {
     settings: FetchSettings
@@ -114,38 +113,44 @@ export class PlatformaticFetcher {
       checkCrcs: this.#settings.checkCrcs,
       bytesLeft: Math.max(1, request.maxBytes),
     }
-    return [...outcomes.flatMap(outcome => this.#read(outcome, request.isolation, limits)), ...failed]
+    // Whoever was asked for first comes first, and takes of what may be decompressed first.
+    const inOrder = outcomes.toSorted((a, b) => shares.indexOf(a.share) - shares.indexOf(b.share))
+    return [...inOrder.flatMap(outcome => this.#read(outcome, request.isolation, limits)), ...failed]
   }
 
-  /** Sorts the positions by leader. Those without one are answered with their error; those that take too long, later. */
+  /**
+   * Sorts the positions by leader, in the order they are asked for. Those without one are answered with their error;
+   * those that take too long, later.
+   */
   async #shares(request: FetchRequest): Promise<{ shares: Share[]; failed: FetchedPartition[] }> {
-    const byBroker = new Map<number, Share>()
     const failed: FetchedPartition[] = []
-    // A broker fills its answer in the order of the request up to the bound, so each fetch starts with another
-    // partition: otherwise the first would starve the last.
-    const shift = request.positions.length === 0 ? 0 : this.#turn++ % request.positions.length
-    const positions = [...request.positions.slice(shift), ...request.positions.slice(0, shift)]
     const { promise: late, resolve } = Promise.withResolvers<undefined>()
     const timer = this.#clock.after(this.#settings.answerGraceMs, () => resolve(undefined))
-    await Promise.all(
-      positions.map(async ({ topic, partition, offset }) => {
+    const led = await Promise.all(
+      request.positions.map(async ({ topic, partition, offset }) => {
         if (offset === undefined) throw new TypeError(`the position of ${topic}-${partition} is not resolved`)
         try {
           const leader = await Promise.race([
             this.#cluster.leader({ topic, partition }, request.signal),
             late,
           ])
-          if (!leader) return
+          if (!leader) return undefined
           const { broker, topicId, leaderEpoch } = leader
-          const share = byBroker.get(broker.id) ?? { broker, targets: [] }
-          byBroker.set(broker.id, share)
-          share.targets.push({ topic, partition, offset, topicId, leaderEpoch })
+          return { broker, target: { topic, partition, offset, topicId, leaderEpoch } }
         } catch (error) {
           if (!(error instanceof KafkaError)) throw error
           failed.push(failure({ topic, partition, offset }, error))
+          return undefined
         }
       }),
     ).finally(() => timer.cancel())
+    const byBroker = new Map<number, Share>()
+    for (const each of led) {
+      if (each === undefined) continue
+      const share = byBroker.get(each.broker.id) ?? { broker: each.broker, targets: [] }
+      byBroker.set(each.broker.id, share)
+      share.targets.push(each.target)
+    }
     return { shares: [...byBroker.values()], failed }
   }
 

@@ -69,7 +69,10 @@ export interface KafkaConsumers {
 export type Isolation = 'read_uncommitted' | 'read_committed'
 
 export interface FetchRequest {
-  /** The next offset to read of each partition. */
+  /**
+   * The next offset to read of each partition. When there is no room for all, those that come first are served, and they
+   * come first in the answer: a reader that always asked in the same order would starve the last.
+   */
   readonly positions: readonly PartitionOffset[]
   /** Bound on the bytes of the whole answer; the broker hands out at least one batch, whatever its size. */
   readonly maxBytes: number

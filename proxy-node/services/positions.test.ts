@@ -44,6 +44,25 @@ describe('Positions', () => {
     expect(positions.uncommitted()).toEqual([])
   })
 
+  test('who was served last comes last, whoever else brought nothing', () => {
+    const positions = new Positions()
+    const partitions = [0, 1, 2].map(partition => ({ topic: 't', partition }))
+    positions.assignManually(partitions)
+    for (const asked of positions.unresolved()) positions.resolve(asked, 0n, true)
+    const order = () => positions.readable().map(({ partition }) => partition)
+    const serve = (partition: number, next: bigint) => {
+      const at = positions.readable().find(each => each.partition === partition)
+      if (at) positions.handOut(at, next)
+    }
+    expect(order()).toEqual([0, 1, 2])
+    serve(0, 5n)
+    serve(1, 0n)
+    expect(order()).toEqual([1, 2, 0])
+    serve(2, 1n)
+    expect(order()).toEqual([1, 0, 2])
+    expect(positions.partitions).toEqual(partitions)
+  })
+
   test('a lost read is put back to where it began, not further', () => {
     const positions = standingAt(10n)
     positions.handOut(only(positions), 12n)

@@ -47,6 +47,8 @@ interface Entry extends TopicPartition {
    * or generation, and nothing was handed out since.
    */
   repeats: boolean
+  /** When it was last handed out, counted in hand-outs of this instance. */
+  served: number
 }
 
 /**
@@ -65,6 +67,7 @@ export class Positions {
   /** Identities under which partitions of earlier generations were handed out, for explicit commits that come late. */
   readonly #departed = new Map<string, GroupMember>()
   #versions = 0
+  #served = 0
   /** Where an earlier holder of the instance was, until the partitions are assigned here. */
   #recorded = new Map<string, RecordedPosition>()
 
@@ -190,10 +193,11 @@ export class Positions {
     return recorded && recordedAs(recorded, which)
   }
 
-  /** The partitions that can be fetched now, in the order of assignment. */
+  /** What can be fetched now. Who was served last comes last, since a fetch has not always room for all. */
   readable(): ReadablePosition[] {
     const found: ReadablePosition[] = []
-    for (const { topic, partition, version, position } of this.#entries.values()) {
+    for (const entry of [...this.#entries.values()].sort((a, b) => a.served - b.served)) {
+      const { topic, partition, version, position } = entry
       if (position !== undefined) found.push({ topic, partition, version, offset: position })
     }
     return found
@@ -212,6 +216,7 @@ export class Positions {
     const entry = this.#current(asked)
     if (entry === undefined || entry.position === undefined || next < entry.position) return false
     entry.start ??= entry.position
+    if (next > entry.position) entry.served = ++this.#served
     entry.position = next
     entry.repeats = false
     if (!entry.handedOut) {
@@ -339,6 +344,7 @@ export class Positions {
       handedOut: false,
       committed: 'unknown',
       repeats: true,
+      served: 0,
     }
   }
 

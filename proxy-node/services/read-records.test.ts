@@ -242,6 +242,17 @@ describe('RecordRead', () => {
     expect(requests).toHaveLength(1)
   })
 
+  test('consumers that read in turn get all their partitions, though no answer has room for two', async () => {
+    // As a broker that fills its answer with whoever was asked for first.
+    const full = ({ positions: [first] }: FetchRequest) =>
+      first?.offset === undefined ? [] : [fetched(first, [record(first.offset, '1')])]
+    const consumers = [scripted(Array(8).fill(full)), scripted(Array(8).fill(full))]
+    for (let turn = 0; turn < 4; turn++)
+      for (const { read } of consumers) await offsetsOf(read({ minBytes: 0 }))
+    for (const { positions } of consumers)
+      expect([offsetAt(positions, t0), offsetAt(positions, t1)]).toEqual([2n, 2n])
+  })
+
   test('a record that does not decode stops the read on it, after the good ones', async () => {
     const { read, positions } = scripted([
       () => [fetched(t0, [record(0n, '1'), record(4n, '{'), record(5n, '2')])],
