@@ -1,18 +1,9 @@
 import { expect, test } from 'vitest'
+import { knownNode } from '../../test/support/known-node.ts'
 import type { KnownNode } from '../routing/node-view.ts'
 import { adminNodes } from './admin-nodes.ts'
 
-const member: KnownNode = {
-  id: 'node-1',
-  incarnation: 'i',
-  url: 'http://node-1:8083',
-  internalUrl: 'http://node-1:8083',
-  zone: '',
-  draining: false,
-  instances: 0,
-  instancesMax: 10,
-  failover: 'recreate',
-}
+const member = knownNode('node-1')
 
 const noOrder = () => Promise.reject(new Error('nobody gives an order here'))
 

@@ -1,22 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { silentLogger } from '../../shared/observability/logger.ts'
+import { knownNode } from '../../test/support/known-node.ts'
 import { ManualClock } from '../../test/support/manual-clock.ts'
 import { noMeter } from '../metrics.ts'
 import type { ReadReport } from '../routing/asked-nodes.ts'
 import type { KnownNode } from '../routing/node-view.ts'
 import { ReadOutcomes } from './read-outcomes.ts'
 
-const node: KnownNode = {
-  id: 'a',
-  incarnation: 'run',
-  url: 'http://a:1',
-  internalUrl: 'http://a:1',
-  zone: '',
-  draining: false,
-  instances: 0,
-  instancesMax: 10,
-  failover: 'recreate',
-}
+const node = knownNode('a')
 const open = new AbortController().signal
 
 function setUp() {

@@ -1,19 +1,9 @@
 import { expect, test } from 'vitest'
+import { knownNode } from '../../test/support/known-node.ts'
 import type { NodeQuestion } from '../upstream/forwarder.ts'
 import { AskedNodes } from './asked-nodes.ts'
-import type { KnownNode } from './node-view.ts'
 
-const node: KnownNode = {
-  id: 'a',
-  incarnation: 'run',
-  url: 'http://a:1',
-  internalUrl: 'http://a:1',
-  zone: '',
-  draining: false,
-  instances: 0,
-  instancesMax: 10,
-  failover: 'takeover',
-}
+const node = knownNode('a')
 
 test('a report that may meet a hand-over waits as long as one takes, any other as long as a question', async () => {
   const asked: NodeQuestion[] = []

@@ -1,20 +1,10 @@
 import { expect, test } from 'vitest'
 import { RestError } from '../../shared/errors/rest-error.ts'
+import { knownNode } from '../../test/support/known-node.ts'
 import { type NodeQuestion, type NodeReply, UpstreamFailure } from '../upstream/forwarder.ts'
 import { NodeOrders } from './node-orders.ts'
-import type { KnownNode } from './node-view.ts'
 
-const node: KnownNode = {
-  id: 'n',
-  incarnation: 'i',
-  url: 'http://n:1',
-  internalUrl: 'http://n:2',
-  zone: '',
-  draining: false,
-  instances: 0,
-  instancesMax: 1,
-  failover: 'recreate',
-}
+const node = knownNode('n', { internalUrl: 'http://n:2' })
 const status = {
   id: 'n',
   incarnation: 'i',

@@ -14,6 +14,7 @@ import {
   type SchemaLimits,
   SchemaRefused,
   type SchemaSource,
+  schemaRefusal,
 } from './format.ts'
 import { compactJson } from './json-text.ts'
 import { latin1Text } from './latin1-text.ts'
@@ -75,8 +76,7 @@ function compiled(source: SchemaSource, limits: SchemaLimits, guard: WorkGuard) 
       return { type, encode, decode: new AvroDecoderCompiler().compileTop(type) }
     })
   } catch (cause) {
-    if (cause instanceof SchemaRefused || cause instanceof RestError) throw cause
-    throw new SchemaRefused(cause instanceof Error ? cause.message : String(cause), { cause })
+    throw schemaRefusal(cause)
   }
 }
 

@@ -1,3 +1,4 @@
+import { RestError } from '../../shared/errors/rest-error.ts'
 import { excerpt } from './excerpt.ts'
 
 /**
@@ -121,6 +122,12 @@ export class SchemaRefused extends Error {
     super(excerpt(detail), options)
     this.name = 'SchemaRefused'
   }
+}
+
+/** What a compiler that fails for any reason is to throw: a refusal of the schema, unless it is an answer already. */
+export function schemaRefusal(cause: unknown): Error {
+  if (cause instanceof SchemaRefused || cause instanceof RestError) return cause
+  return new SchemaRefused(cause instanceof Error ? cause.message : String(cause), { cause })
 }
 
 /**

@@ -10,6 +10,7 @@ import {
   type SchemaLimits,
   SchemaRefused,
   type SchemaSource,
+  schemaRefusal,
 } from './format.ts'
 import { commonDraft, draftOf, inWordsOf } from './json-schema-draft.ts'
 import { violationText } from './json-schema-errors.ts'
@@ -134,8 +135,7 @@ function compiled(source: SchemaSource, guard: WorkGuard): Compiled {
   try {
     return guard.run(() => compile(source))
   } catch (cause) {
-    if (cause instanceof RestError) throw cause
-    throw new SchemaRefused(cause instanceof Error ? cause.message : String(cause), { cause })
+    throw schemaRefusal(cause)
   }
 }
 

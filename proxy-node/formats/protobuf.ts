@@ -1,4 +1,3 @@
-import { RestError } from '../../shared/errors/rest-error.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { WorkGuard } from './cpu-guard.ts'
 import { exactValue } from './exact-json.ts'
@@ -8,6 +7,7 @@ import {
   type SchemaLimits,
   SchemaRefused,
   type SchemaSource,
+  schemaRefusal,
   UndecodableRecord,
 } from './format.ts'
 import { firstMessageIndexes, readMessageIndexes } from './message-indexes.ts'
@@ -69,8 +69,7 @@ function compiled(source: SchemaSource, guard: WorkGuard) {
   try {
     return guard.run(() => modelsOf(parseProto(source)))
   } catch (cause) {
-    if (cause instanceof SchemaRefused || cause instanceof RestError) throw cause
-    throw new SchemaRefused(cause instanceof Error ? cause.message : String(cause), { cause })
+    throw schemaRefusal(cause)
   }
 }
 

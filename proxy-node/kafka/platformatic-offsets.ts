@@ -75,26 +75,13 @@ export class PlatformaticOffsets {
           }
         }
       }
-      await this.#ask(left, at, { isolation, signal, onAnswer })
+      await this.askOffsets(left, at, { isolation, signal, onAnswer })
       left = again
       const pauseMs = backoff.next()
       if (left.length === 0 || !failure) return found
       if (clock.monotonic() + pauseMs >= deadline) throw failure
       await clock.sleep(pauseMs, signal)
     }
-  }
-
-  /** Asks each leader once, as `KafkaConsumers` describes it. */
-  askOffsets(
-    partitions: readonly TopicPartition[],
-    at: At,
-    options: {
-      isolation: Isolation
-      signal?: Signal
-      onAnswer: (answers: readonly OffsetAnswer[]) => void
-    },
-  ): Promise<void> {
-    return this.#ask(partitions, at, options)
   }
 
   /** @throws KafkaError; partitions that do not exist or have no commit are left out. */
@@ -187,7 +174,8 @@ export class PlatformaticOffsets {
     if (failed) throw brokerError(failed.code, { subject: isGroupError(failed.code) ? group : failed.topic })
   }
 
-  async #ask(
+  /** Asks each leader once, as `KafkaConsumers` describes it. */
+  async askOffsets(
     partitions: readonly TopicPartition[],
     at: At,
     options: { isolation: Isolation; signal?: Signal; onAnswer: (answers: readonly Answer[]) => void },

@@ -33,14 +33,13 @@ export function hasLongInteger(text: string): boolean {
 
 /**
  * Parses JSON with bigints for the integers that a double would round. The text is parsed natively, and only those
- * integers are looked up in it and put in their places: a reviver is called for each value, and costs twenty times more.
+ * integers are looked up in it and put in their places: a reviver is called for each value, and costs twenty times more. For texts with a `hasLongInteger`: the others need no such look.
  * @param digitsMax of an integer; longer ones stay doubles, since no range has room for them and making a bigint takes
  *   time by the square of its digits.
  * @throws SyntaxError
  */
 export function parseExactly(text: string, digitsMax: number): unknown {
   const value: unknown = JSON.parse(text)
-  if (!hasLongInteger(text)) return value
   const root = { value }
   const places = new Places(text, root)
   for (let index = 0; index < text.length; index++) {

@@ -1,5 +1,5 @@
 import { RestError } from '../errors/rest-error.ts'
-import { parseExactly } from './exact-integers.ts'
+import { hasLongInteger, parseExactly } from './exact-integers.ts'
 import { closeBrace, closeBracket, endOfString, openBrace, openBracket, quote } from './json-cursor.ts'
 
 /** What parsing a body may cost. */
@@ -53,7 +53,7 @@ function bodyText(bytes: Uint8Array, limits: StructureLimits): string | undefine
 
 /** Parses JSON text with integers beyond 2^53 as bigint. @throws RestError badRequest */
 export function exactlyParsed(text: string): unknown {
-  return parsed(text, exact => parseExactly(exact, integerDigitsMax))
+  return hasLongInteger(text) ? parsed(text, long => parseExactly(long, integerDigitsMax)) : parsed(text)
 }
 
 function parsed(text: string, parse: (text: string) => unknown = JSON.parse): unknown {
